@@ -171,7 +171,8 @@ impl Signed {
         if envelope.payload_type != PAYLOAD_TYPE {
             return Err(SignatureError::PayloadType(envelope.payload_type.chars().take(160).collect()));
         }
-        let event = STANDARD.decode(envelope.payload.as_bytes()).map_err(|_base64| SignatureError::Base64("payload"))?;
+        let event =
+            STANDARD.decode(envelope.payload.as_bytes()).map_err(|_base64| SignatureError::Base64("payload"))?;
         let signatures = envelope.signatures.iter().map(EnvelopeSignature::read).collect::<Result<_, _>>()?;
         Ok(Self { event, signatures })
     }
@@ -185,12 +186,11 @@ impl Signed {
         line.push_str(PAYLOAD_TYPE);
         line.push_str(r#"","signatures":["#);
         for (position, signature) in self.signatures.iter().enumerate() {
-            let comma = if position == 0 { "" } else { "," };
-            line.push_str(&format!(
-                r#"{comma}{{"keyid":"{}","sig":"{}"}}"#,
-                signature.keyid,
-                STANDARD.encode(signature.bytes)
-            ));
+            line.push_str(if position == 0 { r#"{"keyid":""# } else { r#",{"keyid":""# });
+            line.push_str(&signature.keyid.to_string());
+            line.push_str(r#"","sig":""#);
+            STANDARD.encode_string(signature.bytes, &mut line);
+            line.push_str(r#""}"#);
         }
         line.push_str("]}");
         line
@@ -246,10 +246,7 @@ mod tests {
             assert_eq!(signature.to_string().parse::<Signature>().unwrap(), *signature);
             let signer = if signature.keyid == key(1).keyid() { key(1) } else { key(2) };
             verify(&signed.event, signature, signer.public()).unwrap();
-            assert_eq!(
-                verify(b"{ }", signature, signer.public()),
-                Err(SignatureError::Wrong(signature.keyid))
-            );
+            assert_eq!(verify(b"{ }", signature, signer.public()), Err(SignatureError::Wrong(signature.keyid)));
         }
     }
 

@@ -253,10 +253,9 @@ impl<'a> Attributes<'a> {
     }
 
     fn check_fixed(&self) -> Result<(), EventError> {
-        for (name, value, rule) in [
-            ("specversion", "1.0", "it is `1.0`"),
-            ("datacontenttype", "application/json", "it is `application/json`"),
-        ] {
+        for (name, value, rule) in
+            [("specversion", "1.0", "it is `1.0`"), ("datacontenttype", "application/json", "it is `application/json`")]
+        {
             if self.text(name)? != value {
                 return Err(malformed(self.require(name)?, rule));
             }

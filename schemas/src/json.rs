@@ -305,7 +305,8 @@ impl<'a> Scanner<'a> {
         let first = hex4(self.rest.get(2..6)).ok_or_else(|| self.fault(Fault::Grammar))?;
         match first {
             0xD800..=0xDBFF => {
-                let second = self.rest.get(6..8).filter(|next| *next == b"\\u").and_then(|_| hex4(self.rest.get(8..12)));
+                let second =
+                    self.rest.get(6..8).filter(|next| *next == b"\\u").and_then(|_| hex4(self.rest.get(8..12)));
                 if !matches!(second, Some(0xDC00..=0xDFFF)) {
                     return Err(self.fault(Fault::LoneSurrogate));
                 }

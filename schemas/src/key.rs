@@ -66,8 +66,8 @@ impl PublicKey {
 
     /// Reads a PEM `SubjectPublicKeyInfo` (`-----BEGIN PUBLIC KEY-----`).
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let point = VerifyingKey::from_public_key_pem(pem)
-            .map_err(|error| KeyError::MalformedPublicKey(error.to_string()))?;
+        let point =
+            VerifyingKey::from_public_key_pem(pem).map_err(|error| KeyError::MalformedPublicKey(error.to_string()))?;
         Self::from_raw(point.to_bytes())
     }
 

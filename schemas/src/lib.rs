@@ -9,3 +9,26 @@
 )]
 
 pub mod digest;
+pub mod json;
+pub mod timestamp;
+pub mod decimal;
+pub mod key;
+pub mod dsse;
+pub mod event;
+pub mod vocabulary;
+pub mod entry;
+pub mod line;
+mod spelling;
+pub mod note;
+pub mod checkpoint;
+pub mod merkle;
+pub mod tile;
+pub mod proof;
+pub mod trust;
+pub mod receipt;
+pub mod head;
+pub mod scope;
+pub mod facts;
+pub mod registry;
+pub mod sequence;
+pub mod admission;

@@ -79,7 +79,8 @@ fn parse(text: &str) -> Option<Timestamp> {
         return None;
     }
     let seconds = hour.checked_mul(3600)?.checked_add(minute.checked_mul(60)?)?.checked_add(second)?;
-    let millis = days_from_civil(year, month, day)?.checked_mul(MILLIS_A_DAY)?.checked_add(seconds.checked_mul(1000)?)?;
+    let millis =
+        days_from_civil(year, month, day)?.checked_mul(MILLIS_A_DAY)?.checked_add(seconds.checked_mul(1000)?)?;
     Some(Timestamp(millis.checked_add(millis_of(fraction)?)?))
 }
 
@@ -114,7 +115,8 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     let march_year = if month <= 2 { year.checked_sub(1)? } else { year };
     let march_month = month.checked_add(9)?.rem_euclid(12);
     let day_of_year = march_month.checked_mul(153)?.checked_add(2)?.div_euclid(5).checked_add(day)?.checked_sub(1)?;
-    let leaps = march_year.div_euclid(4).checked_sub(march_year.div_euclid(100))?.checked_add(march_year.div_euclid(400))?;
+    let leaps =
+        march_year.div_euclid(4).checked_sub(march_year.div_euclid(100))?.checked_add(march_year.div_euclid(400))?;
     march_year.checked_mul(365)?.checked_add(leaps)?.checked_add(day_of_year)?.checked_sub(719_468)
 }
 
@@ -122,9 +124,13 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
 fn civil_from_days(days: i64) -> Option<(i64, i64, i64)> {
     let shifted = days.checked_add(719_468)?;
     let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let leaps = of_era.div_euclid(1460).checked_sub(of_era.div_euclid(36_524))?.checked_add(of_era.div_euclid(146_096))?;
+    let leaps =
+        of_era.div_euclid(1460).checked_sub(of_era.div_euclid(36_524))?.checked_add(of_era.div_euclid(146_096))?;
     let year_of_era = of_era.checked_sub(leaps)?.div_euclid(365);
-    let before = year_of_era.checked_mul(365)?.checked_add(year_of_era.div_euclid(4))?.checked_sub(year_of_era.div_euclid(100))?;
+    let before = year_of_era
+        .checked_mul(365)?
+        .checked_add(year_of_era.div_euclid(4))?
+        .checked_sub(year_of_era.div_euclid(100))?;
     let day_of_year = of_era.checked_sub(before)?;
     let march_month = day_of_year.checked_mul(5)?.checked_add(2)?.div_euclid(153);
     let day = day_of_year.checked_sub(march_month.checked_mul(153)?.checked_add(2)?.div_euclid(5))?.checked_add(1)?;

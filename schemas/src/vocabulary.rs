@@ -1,0 +1,264 @@
+//! The vocabulary: what an event's `data` can say, one Rust type for each event type.
+//!
+//! Promises the same verdict on a payload as its JSON Schema gives (`schemas/json`): unknown members are refused in
+//! the event's own objects and allowed under `annotations`. Never checks who signed: [`TYPES`] says who may, the
+//! registry judges. (docs/EVENTS.md)
+
+mod object;
+
+pub mod artifact;
+pub mod dataset;
+pub mod deployment;
+pub mod evaluation;
+pub mod key;
+pub mod ledger;
+pub mod lineage;
+pub mod model;
+pub mod names;
+pub mod run;
+pub mod schemas;
+pub mod table;
+pub mod values;
+
+use self::{
+    artifact::{ArtifactDestroyed, ArtifactEquated, ArtifactLocated, Attachment, Origin},
+    dataset::{DatasetSnapshotted, TransformPublished},
+    deployment::{DeploymentObserved, DeploymentRemoved, DeploymentRequested, DeploymentRolledback},
+    evaluation::{EvaluationCompleted, EvaluationStarted},
+    key::{KeyEnrolled, KeyRevoked, KeyRotated},
+    ledger::{
+        EventConflicted, EventRejected, LedgerCreated, LedgerKeyRotated, ProducerHeartbeat, RecordCorrected,
+    },
+    lineage::{Common, Mention, Mentions, Says},
+    model::{AliasMoved, ModelRegistered},
+    names::Handle,
+    run::{RunCompleted, RunFailed, RunStarted},
+    values::JsonObject,
+};
+pub use self::{
+    key::Role,
+    schemas::json_schema,
+    table::{Signer, Subject, TYPES, TypeRule, rule},
+};
+
+/// A payload that the vocabulary does not have, or not for that subject.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VocabularyError {
+    /// The type is not one of [`TYPES`].
+    #[error("`{kind}` is no event type of this vocabulary")]
+    UnknownType {
+        /// The type as found, cut at 80 characters.
+        kind: String,
+    },
+    /// The payload breaks its schema.
+    #[error("`data` of {kind} at `{path}`: {rule}")]
+    SchemaViolation {
+        /// The name of the type.
+        kind: &'static str,
+        /// Where, as a path of members and positions; `.` is the payload itself.
+        path: String,
+        /// Which rule is broken.
+        rule: String,
+    },
+    /// The event's subject is not what the payload is about.
+    #[error("`subject` of {kind} is `{found}`, expected {expected}")]
+    SubjectMismatch {
+        /// The name of the type.
+        kind: &'static str,
+        /// The event's subject.
+        found: String,
+        /// What it has to be.
+        expected: String,
+    },
+}
+
+impl VocabularyError {
+    /// The stable name of this error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownType { .. } => "unknown-type",
+            Self::SchemaViolation { .. } => "schema-violation",
+            Self::SubjectMismatch { .. } => "subject-mismatch",
+        }
+    }
+}
+
+macro_rules! payloads {
+    ($($(#[$meta:meta])* $name:literal => $variant:ident,)*) => {
+        /// What an event says: the `data` of one of the event types.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Payload {
+            $($(#[$meta])* $variant(Box<$variant>),)*
+        }
+
+        impl Payload {
+            /// Reads the `data` of an event of type `kind` (`dev.lineal.<name>.v1`).
+            pub fn parse(kind: &str, data: &str) -> Result<Self, VocabularyError> {
+                let rule = rule(kind).ok_or_else(|| unknown(kind))?;
+                match rule.name {
+                    $($name => read(rule, data).map(Self::$variant),)*
+                    _ => Err(unknown(kind)),
+                }
+            }
+
+            /// The name of the event type, like `dataset.snapshotted`.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)* }
+            }
+
+            /// The CloudEvents `type`, like `dev.lineal.dataset.snapshotted.v1`.
+            pub const fn kind(&self) -> &'static str {
+                match self { $(Self::$variant(_) => concat!("dev.lineal.", $name, ".v1"),)* }
+            }
+
+            /// The payload as compact JSON, members in the order of the declaration.
+            pub fn to_json(&self) -> Result<String, serde_json::Error> {
+                match self { $(Self::$variant(payload) => serde_json::to_string(payload),)* }
+            }
+
+            fn says(&self) -> &dyn Says {
+                match self { $(Self::$variant(payload) => payload.as_ref(),)* }
+            }
+
+            fn common(&self) -> &dyn Common {
+                match self { $(Self::$variant(payload) => payload.as_ref(),)* }
+            }
+        }
+
+        $(
+            impl From<$variant> for Payload {
+                fn from(payload: $variant) -> Self {
+                    Self::$variant(Box::new(payload))
+                }
+            }
+        )*
+    };
+}
+
+payloads! {
+    /// This is the data.
+    "dataset.snapshotted" => DatasetSnapshotted,
+    /// A feature pipeline, preprocessor, tokenizer or prompt.
+    "transform.published" => TransformPublished,
+    /// Two digests are the same thing.
+    "artifact.equated" => ArtifactEquated,
+    /// Bytes are at a place.
+    "artifact.located" => ArtifactLocated,
+    /// Bytes are no longer at a place.
+    "artifact.destroyed" => ArtifactDestroyed,
+    /// A name or a floating reference points elsewhere.
+    "alias.moved" => AliasMoved,
+    /// A run begins.
+    "run.started" => RunStarted,
+    /// A run ended and made something.
+    "run.completed" => RunCompleted,
+    /// A run ended without a result.
+    "run.failed" => RunFailed,
+    /// A digest gets a name and a version.
+    "model.registered" => ModelRegistered,
+    /// A measurement is going to be made.
+    "evaluation.started" => EvaluationStarted,
+    /// A measurement was made.
+    "evaluation.completed" => EvaluationCompleted,
+    /// Somebody or something asked for a deployment.
+    "deployment.requested" => DeploymentRequested,
+    /// It runs.
+    "deployment.observed" => DeploymentObserved,
+    /// A declared going back.
+    "deployment.rolledback" => DeploymentRolledback,
+    /// A service ends.
+    "deployment.removed" => DeploymentRemoved,
+    /// An event is replaced.
+    "record.corrected" => RecordCorrected,
+    /// A producer is still there.
+    "producer.heartbeat" => ProducerHeartbeat,
+    /// A key may speak.
+    "key.enrolled" => KeyEnrolled,
+    /// A key takes the place of another.
+    "key.rotated" => KeyRotated,
+    /// A key may not speak any more.
+    "key.revoked" => KeyRevoked,
+    /// The genesis of a ledger.
+    "ledger.created" => LedgerCreated,
+    /// The ledger signs with another key.
+    "ledgerkey.rotated" => LedgerKeyRotated,
+    /// An event was refused.
+    "event.rejected" => EventRejected,
+    /// An event contradicts its source.
+    "event.conflicted" => EventConflicted,
+}
+
+impl Payload {
+    /// The rule of this type: who may say it, about what.
+    pub fn rule(&self) -> Option<&'static TypeRule> {
+        rule(self.kind())
+    }
+
+    /// The subject that the event must have, where the payload fixes it.
+    pub fn required_subject(&self) -> Option<String> {
+        self.says().subject()
+    }
+
+    /// Checks an event's subject against the type's rule and against the payload.
+    pub fn check_subject(&self, subject: &str) -> Result<(), VocabularyError> {
+        let mismatch = |expected| {
+            Err(VocabularyError::SubjectMismatch { kind: self.name(), found: subject.chars().take(300).collect(), expected })
+        };
+        match (self.required_subject(), self.rule().map(|rule| rule.subject)) {
+            (Some(required), _) if required != subject => mismatch(format!("`{required}`")),
+            (None, Some(Subject::Below(kind))) if !table::is_below(kind, subject) => mismatch(format!("`{kind}/…`")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every artifact that the event speaks of, with what it is to the event.
+    pub fn artifacts(&self) -> Vec<Mention<'_>> {
+        let mut mentions = Mentions::default();
+        self.says().mention(&mut mentions);
+        mentions.0
+    }
+
+    /// The attachments that the event names.
+    pub fn attachments(&self) -> &[Attachment] {
+        self.common().attachments()
+    }
+
+    /// The attempt of the tool that speaks.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.common().origin()
+    }
+
+    /// Who or what caused it, as a pseudonym.
+    pub fn actor(&self) -> Option<&Handle> {
+        self.common().actor()
+    }
+
+    /// What the producer added.
+    pub fn annotations(&self) -> Option<&JsonObject> {
+        self.common().annotations()
+    }
+}
+
+fn unknown(kind: &str) -> VocabularyError {
+    VocabularyError::UnknownType { kind: kind.chars().take(80).collect() }
+}
+
+/// Reads a payload; only a broken one is read a second time, slowly, to say where it is broken.
+fn read<T: serde::de::DeserializeOwned>(rule: &TypeRule, data: &str) -> Result<Box<T>, VocabularyError> {
+    serde_json::from_str(data).map(Box::new).map_err(|error| locate::<T>(rule.name, data, &error))
+}
+
+fn locate<T: serde::de::DeserializeOwned>(
+    kind: &'static str,
+    data: &str,
+    error: &serde_json::Error,
+) -> VocabularyError {
+    let mut reader = serde_json::Deserializer::from_str(data);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Ok(_) => VocabularyError::SchemaViolation { kind, path: ".".into(), rule: error.to_string() },
+        Err(located) => {
+            let path = located.path().to_string();
+            VocabularyError::SchemaViolation { kind, path, rule: located.into_inner().to_string() }
+        }
+    }
+}

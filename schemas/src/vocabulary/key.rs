@@ -1,0 +1,121 @@
+//! Keys: who may say what, from when to when. The registry of keys is these events, applied in order.
+//!
+//! Promises the form of a key only. Whether it is a sound key, and whether `keyid` is its own, the registry judges.
+
+use super::{
+    lineage::{Common, Says},
+    names::{Code, NamePattern, ProducerName, TypeName},
+    object::{distinct, object, words},
+    values::{PublicKeyPem, SourceUri, Time},
+};
+use crate::digest::KeyId;
+
+words! {
+    /// What a key's holder does.
+    pub enum Role {
+        /// Makes data.
+        Data = "data",
+        /// Trains.
+        Trainer = "trainer",
+        /// Measures.
+        Evaluator = "evaluator",
+        /// Approves.
+        Approver = "approver",
+        /// Deploys.
+        Deployer = "deployer",
+        /// Sees what runs.
+        Observer = "observer",
+        /// Enrols keys within its own scope.
+        Enroller = "enroller",
+        /// Keeps the ledger's settings.
+        Admin = "admin",
+    }
+}
+
+object! {
+    /// `key.enrolled`: a key may speak from now on.
+    pub struct KeyEnrolled {
+        required {
+            /// SHA-256 of the key's DER `SubjectPublicKeyInfo`.
+            keyid: KeyId,
+            /// The key.
+            public_key: PublicKeyPem,
+            /// Whose key it is; kept across its keys.
+            producer: ProducerName,
+            /// The CloudEvents sources that it may use.
+            #[serde(deserialize_with = "distinct")]
+            sources: Vec<SourceUri>,
+            /// What its holder does.
+            #[serde(deserialize_with = "distinct")]
+            roles: Vec<Role>,
+            /// The event types that it may sign.
+            #[serde(deserialize_with = "distinct")]
+            types: Vec<TypeName>,
+            /// The subjects that it may speak of.
+            #[serde(deserialize_with = "distinct")]
+            names: Vec<NamePattern>,
+        }
+        optional {
+            /// From when it is valid, against the ledger's clock.
+            not_before: Time,
+            /// Until when it is valid.
+            not_after: Time,
+        }
+    }
+}
+
+object! {
+    /// `key.rotated`: a key takes the place of another, with the same rights.
+    pub struct KeyRotated {
+        required {
+            /// The new key's id.
+            keyid: KeyId,
+            /// The new key.
+            public_key: PublicKeyPem,
+            /// The old key's id.
+            replaces: KeyId,
+        }
+        optional {
+            /// Until when the old one is still valid; at once invalid, where nothing is said.
+            retires_at: Time,
+        }
+    }
+}
+
+object! {
+    /// `key.revoked`: a key may not speak any more.
+    pub struct KeyRevoked {
+        required {
+            /// The key's id.
+            keyid: KeyId,
+            /// Why: `compromised`, `retired`.
+            reason: Code,
+        }
+        optional {
+            /// Since when somebody else may have had it: answers that rest on it say so.
+            compromised_since: Time,
+        }
+    }
+}
+
+impl Common for KeyEnrolled {}
+impl Common for KeyRotated {}
+impl Common for KeyRevoked {}
+
+impl Says for KeyEnrolled {
+    fn subject(&self) -> Option<String> {
+        Some(format!("key/{}", self.keyid))
+    }
+}
+
+impl Says for KeyRotated {
+    fn subject(&self) -> Option<String> {
+        Some(format!("key/{}", self.keyid))
+    }
+}
+
+impl Says for KeyRevoked {
+    fn subject(&self) -> Option<String> {
+        Some(format!("key/{}", self.keyid))
+    }
+}

@@ -1,0 +1,204 @@
+//! Names and words of an event's payload: who, what, where it belongs.
+//!
+//! Promises that what a terminal or a report prints cannot hide or reorder itself: no control and no bidirectional
+//! formatting characters, and ASCII wherever a name decides what a key may say. Never resolves a name to an artifact.
+
+use super::object::text;
+
+/// A text that does not have its form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {rule}, found `{found}`")]
+pub struct TextError {
+    /// What is accepted, in words.
+    pub rule: &'static str,
+    /// The text as found, control characters escaped, cut at 80 characters.
+    pub found: String,
+}
+
+impl TextError {
+    pub(super) fn new(rule: &'static str, found: &str) -> Self {
+        let shown = found.chars().take(80).flat_map(|c| if is_hidden(c) { c.escape_unicode().collect() } else { vec![c] });
+        Self { rule, found: shown.collect() }
+    }
+}
+
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 256;
+
+/// Characters that a name never has: controls, line separators and bidirectional formatting.
+pub const fn is_hidden(character: char) -> bool {
+    matches!(
+        character,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
+}
+
+fn is_shown(text: &str, longest: usize) -> bool {
+    !text.is_empty() && text.chars().count() <= longest && !text.contains(is_hidden)
+}
+
+/// Whether `text` is 1 to `longest` characters that all pass.
+pub(super) fn is_ascii_of(text: &str, longest: usize, passes: fn(u8) -> bool) -> bool {
+    (1..=longest).contains(&text.len()) && text.bytes().all(passes)
+}
+
+const fn is_segment_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'@' | b'+' | b'=' | b'-')
+}
+
+/// `[A-Za-z0-9._~@+=-]+(/…)*`, at most [`MAX_NAME`] characters.
+pub(super) fn is_path(text: &str) -> bool {
+    text.len() <= MAX_NAME && text.split('/').all(|segment| is_ascii_of(segment, MAX_NAME, is_segment_byte))
+}
+
+/// A path whose first segment is `kind` and that goes on.
+fn is_path_of(kind: &str, text: &str) -> bool {
+    is_path(text) && text.strip_prefix(kind).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// `service/<owner>/<name>@<cluster>/<environment>`.
+fn is_service(text: &str) -> bool {
+    let placed = text.split_once('@').is_some_and(|(name, place)| {
+        !name.ends_with('/') && !place.contains('@') && place.split('/').count() == 2
+    });
+    is_path_of("service", text) && placed
+}
+
+fn is_code(text: &str) -> bool {
+    let words = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= 64
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.split('-').all(|word| !word.is_empty() && word.bytes().all(words))
+}
+
+fn is_handle(text: &str) -> bool {
+    let passes = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-');
+    is_ascii_of(text, 128, passes) && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+fn is_type_name(text: &str) -> bool {
+    let word = |text: &str| is_ascii_of(text, 32, |byte| byte.is_ascii_lowercase());
+    text.split_once('.').is_some_and(|(noun, participle)| word(noun) && word(participle))
+}
+
+text! {
+    /// What something is called, for people: any script.
+    pub struct Name; "1 to 256 characters without control and bidirectional ones", |text| is_shown(text, MAX_NAME)
+}
+text! {
+    /// A sentence for people; what is longer, or could hold personal data, is an attachment.
+    pub struct Text; "1 to 1000 characters without control and bidirectional ones", |text| is_shown(text, 1000)
+}
+text! {
+    /// A reason, a door, a kind: a word of an open list.
+    pub struct Code; "a lower-case word of at most 64 characters like `below-min-n`", is_code
+}
+text! {
+    /// Who, as a pseudonym: a key id or a handle in a side registry. An e-mail address is none.
+    pub struct Handle; "a pseudonym of at most 128 characters out of a-z, 0-9, `.`, `_` and `-`", is_handle
+}
+text! {
+    /// What a tool calls one of its runs.
+    pub struct Id; "1 to 200 characters out of A-Z, a-z, 0-9 and `._~@+=:/-`",
+    |text| is_ascii_of(text, 200, |byte| is_segment_byte(byte) || matches!(byte, b':' | b'/'))
+}
+text! {
+    /// A path of ASCII segments: a job's namespace or name.
+    pub struct PathName; "a path of A-Z, a-z, 0-9 and `._~@+=-`, at most 256 characters", is_path
+}
+text! {
+    /// `dataset/<owner>/<name>`.
+    pub struct DatasetName; "a path that begins with `dataset/`", |text| is_path_of("dataset", text)
+}
+text! {
+    /// `transform/<owner>/<name>`.
+    pub struct TransformName; "a path that begins with `transform/`", |text| is_path_of("transform", text)
+}
+text! {
+    /// `model/<owner>/<name>`.
+    pub struct ModelName; "a path that begins with `model/`", |text| is_path_of("model", text)
+}
+text! {
+    /// `alias/<owner>/<name>`.
+    pub struct AliasName; "a path that begins with `alias/`", |text| is_path_of("alias", text)
+}
+text! {
+    /// `service/<owner>/<name>@<cluster>/<environment>`.
+    pub struct ServiceName; "a name like `service/owner/name@cluster/environment`", is_service
+}
+text! {
+    /// A producer, kept across its keys.
+    pub struct ProducerName; "1 to 63 characters out of a-z, 0-9 and `-`",
+    |text| is_ascii_of(text, 63, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+text! {
+    /// The name of an event type, like `dataset.snapshotted`.
+    pub struct TypeName; "the name of an event type, like `dataset.snapshotted`", is_type_name
+}
+text! {
+    /// Names that a key may speak of: one name, or everything below a path (`model/payments/**`).
+    pub struct NamePattern; "a name, or a path and `/**`",
+    |text| text.len() <= MAX_NAME && is_path(text.strip_suffix("/**").unwrap_or(text))
+}
+text! {
+    /// The ledger's origin, as its checkpoints and its sources name it.
+    pub struct LedgerOrigin; "a path of A-Z, a-z, 0-9 and `._~@=-`, at most 128 characters",
+    |text| is_path(text) && text.len() <= 128 && !text.contains('+')
+}
+
+impl NamePattern {
+    /// Whether the pattern covers this name (or subject).
+    pub fn covers(&self, name: &str) -> bool {
+        match self.0.strip_suffix("/**") {
+            Some(path) => name.strip_prefix(path).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/')),
+            None => self.0 == name,
+        }
+    }
+
+    /// Whether everything that `other` covers is covered: a delegated scope stays within its own.
+    pub fn contains(&self, other: &Self) -> bool {
+        self == other || self.covers(other.0.strip_suffix("/**").unwrap_or(&other.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_covers_its_paths_only() {
+        let pattern: NamePattern = "model/payments/**".parse().unwrap();
+        assert!(pattern.covers("model/payments/fraud") && pattern.covers("model/payments/fraud/eu"));
+        for outside in ["model/payments", "model/payments/", "model/payments-x/fraud", "model/other", "dataset/payments/x"] {
+            assert!(!pattern.covers(outside), "{outside}");
+        }
+        let one: NamePattern = "model/payments/fraud".parse().unwrap();
+        assert!(one.covers("model/payments/fraud") && !one.covers("model/payments/fraud/eu"));
+        assert!(pattern.contains(&one) && pattern.contains(&pattern) && !one.contains(&pattern));
+        assert!(!pattern.contains(&"model/**".parse().unwrap()));
+        for wrong in ["**", "/**", "model/*", "model/**/x", "model//**", "model/a b"] {
+            assert!(wrong.parse::<NamePattern>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_service_names_its_place() {
+        assert!("service/payments/fraud@eu-1/prod".parse::<ServiceName>().is_ok());
+        for wrong in ["service/payments/fraud", "service/f@eu-1", "service/f@@a/b", "service/@a/b", "service/f@a/b/c", "model/f@a/b"] {
+            assert!(wrong.parse::<ServiceName>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn hidden_characters_are_refused_and_never_echoed() {
+        let error = "fraud\u{202e}gnp.exe".parse::<Name>().unwrap_err();
+        assert_eq!(error.found, "fraud\\u{202e}gnp.exe");
+        assert!("不正検知 v1".parse::<Name>().is_ok());
+    }
+
+    #[test]
+    fn an_address_is_no_pseudonym() {
+        assert!("jo@example.com".parse::<Handle>().is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! The table of event types: which roles may say what, about which subjects, by which kind of key.
+//!
+//! Promises one line a type, in the order of docs/EVENTS.md. Never looks at a payload or a key.
+
+use super::{
+    key::Role::{self, Admin, Approver, Data, Deployer, Enroller, Evaluator, Observer, Trainer},
+    names::is_path,
+};
+
+/// What holds for every event of one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TypeRule {
+    /// The name, as `key.enrolled` lists it: `dataset.snapshotted`.
+    pub name: &'static str,
+    /// The CloudEvents `type`.
+    pub kind: &'static str,
+    /// The CloudEvents `dataschema`.
+    pub dataschema: &'static str,
+    /// The kind of key that signs.
+    pub signer: Signer,
+    /// The roles of which a producer's key has to have one; empty where no producer's key signs.
+    pub roles: &'static [Role],
+    /// What the event can be about.
+    pub subject: Subject,
+}
+
+/// The kind of key that signs an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signer {
+    /// A producer's key with one of the roles.
+    Producer,
+    /// A producer's key with one of the roles, or the ledger's.
+    ProducerOrLedger,
+    /// Root keys, or a key with one of the roles within its own scope.
+    RootOrProducer,
+    /// Root keys.
+    Root,
+    /// The ledger's key.
+    Ledger,
+}
+
+/// What the subject of an event can be. [`super::Payload::required_subject`] narrows it where the payload fixes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// A path below this kind: `dataset` for `dataset/payments/transactions`.
+    Below(&'static str),
+    /// Anything that the key may speak of.
+    AnyInScope,
+}
+
+/// Whether `subject` is `kind/` and a path.
+pub(super) fn is_below(kind: &str, subject: &str) -> bool {
+    subject.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_path)
+}
+
+/// The rule of the type that CloudEvents call `kind` (`dev.lineal.<name>.v1`).
+pub fn rule(kind: &str) -> Option<&'static TypeRule> {
+    TYPES.iter().find(|rule| rule.kind == kind)
+}
+
+const ANY: &[Role] = &[Data, Trainer, Evaluator, Approver, Deployer, Observer, Enroller, Admin];
+
+macro_rules! rules {
+    ($($name:literal, $signer:ident, $roles:expr, $subject:expr;)*) => {
+        /// Every event type.
+        pub const TYPES: &[TypeRule] = &[$(TypeRule {
+            name: $name,
+            kind: concat!("dev.lineal.", $name, ".v1"),
+            dataschema: concat!("https://lineal.dev/schemas/", $name, ".v1.json"),
+            signer: Signer::$signer,
+            roles: $roles,
+            subject: $subject,
+        },)*];
+    };
+}
+
+rules! {
+    "dataset.snapshotted", Producer, &[Data, Trainer], Subject::Below("dataset");
+    "transform.published", Producer, &[Data, Trainer], Subject::Below("transform");
+    "artifact.equated", Producer, &[Data, Trainer, Deployer], Subject::Below("artifact");
+    "artifact.located", Producer, &[Data, Trainer, Deployer], Subject::Below("artifact");
+    "artifact.destroyed", Producer, &[Data, Trainer, Deployer], Subject::Below("artifact");
+    "alias.moved", Producer, &[Data, Trainer, Deployer], Subject::Below("alias");
+    "run.started", Producer, &[Trainer], Subject::Below("job");
+    "run.completed", Producer, &[Trainer], Subject::Below("job");
+    "run.failed", Producer, &[Trainer], Subject::Below("job");
+    "model.registered", Producer, &[Trainer, Deployer], Subject::Below("model");
+    "evaluation.started", Producer, &[Evaluator], Subject::Below("model");
+    "evaluation.completed", Producer, &[Evaluator], Subject::Below("model");
+    "deployment.requested", Producer, &[Deployer], Subject::Below("service");
+    "deployment.observed", Producer, &[Observer], Subject::Below("service");
+    "deployment.rolledback", Producer, &[Deployer], Subject::Below("service");
+    "deployment.removed", Producer, &[Deployer], Subject::Below("service");
+    "record.corrected", Producer, ANY, Subject::AnyInScope;
+    "producer.heartbeat", ProducerOrLedger, ANY, Subject::AnyInScope;
+    "key.enrolled", RootOrProducer, &[Enroller], Subject::Below("key");
+    "key.rotated", Root, &[], Subject::Below("key");
+    "key.revoked", Root, &[], Subject::Below("key");
+    "ledger.created", Root, &[], Subject::Below("ledger");
+    "ledgerkey.rotated", Root, &[], Subject::Below("ledger");
+    "event.rejected", Ledger, &[], Subject::Below("event");
+    "event.conflicted", Ledger, &[], Subject::Below("event");
+}
