@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use lineal_schemas::timestamp::Timestamp;
 
 /// Tells the time.
-pub trait Clock: Send + Sync {
+pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The wall clock: what `received` is taken from. It may jump.
     fn wall(&self) -> Timestamp;
 

@@ -112,11 +112,7 @@ impl Log {
     }
 
     /// Commits a batch, and returns the index of its first entry. An empty batch is none.
-    pub fn commit(
-        &mut self,
-        batch: &[Sequenced],
-        sign: &dyn Fn(&Checkpoint) -> String,
-    ) -> Result<u64, LogError> {
+    pub fn commit(&mut self, batch: &[Sequenced], sign: &dyn Fn(&Checkpoint) -> String) -> Result<u64, LogError> {
         if let Some(reason) = &self.failed {
             return Err(LogError::Failed(reason.clone()));
         }

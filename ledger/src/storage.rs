@@ -76,7 +76,9 @@ impl Storage for Disk {
         let path = self.root.join(name);
         let opened = match fs::File::options().read(true).write(true).open(&path) {
             // A copy on a read-only disk, or one that belongs to somebody else, is still there to be read.
-            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
+            {
                 fs::File::open(&path)
             }
             other => other,

@@ -5,6 +5,8 @@
 //! always get the same answer, and that nothing undecidable is a yes. Never asks a clock: `received` is brought.
 //! (docs/FORMAT.md, Admission)
 
+use std::borrow::Cow;
+
 use crate::{
     digest::{EventDigest, KeyId},
     dsse::{self, Signature, SignatureError, Signed},
@@ -51,6 +53,11 @@ impl Inspected {
     /// The bytes and signatures.
     pub const fn signed(&self) -> &Signed {
         &self.signed
+    }
+
+    /// The bytes and signatures, given away.
+    pub fn into_signed(self) -> Signed {
+        self.signed
     }
 
     /// What it says, or why it can't be read.
@@ -101,7 +108,7 @@ impl Authentic {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The stable name of the rule.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// What was wrong, with the values.
     pub message: String,
 }
@@ -110,7 +117,7 @@ macro_rules! refusal_from {
     ($($error:ty),*) => {$(
         impl From<&$error> for Refusal {
             fn from(error: &$error) -> Self {
-                Self { code: error.code(), message: error.to_string() }
+                Self { code: Cow::Borrowed(error.code()), message: error.to_string() }
             }
         }
     )*};

@@ -54,7 +54,10 @@ impl Decimal {
 
     /// Whether this is zero, of either sign.
     pub fn is_zero(&self) -> bool {
-        self.text.split(['e', 'E']).next().is_none_or(|mantissa| !mantissa.bytes().any(|byte| matches!(byte, b'1'..=b'9')))
+        self.text
+            .split(['e', 'E'])
+            .next()
+            .is_none_or(|mantissa| !mantissa.bytes().any(|byte| matches!(byte, b'1'..=b'9')))
     }
 
     /// Whether this is below zero.
@@ -214,8 +217,24 @@ mod tests {
     #[test]
     fn decimals_are_ordered_by_exact_value() {
         let ascending = [
-            "-1e999", "-12.5", "-12.49", "-1", "-0.1", "-1e-999", "0", "1e-999", "0.0009", "1e-3", "0.1",
-            "0.7499999999999999999999999", "0.75", "0.7500000000000000000000001", "1", "9.99", "10", "1e999",
+            "-1e999",
+            "-12.5",
+            "-12.49",
+            "-1",
+            "-0.1",
+            "-1e-999",
+            "0",
+            "1e-999",
+            "0.0009",
+            "1e-3",
+            "0.1",
+            "0.7499999999999999999999999",
+            "0.75",
+            "0.7500000000000000000000001",
+            "1",
+            "9.99",
+            "10",
+            "1e999",
         ];
         for (at, low) in ascending.iter().enumerate() {
             for (other, high) in ascending.iter().enumerate() {
@@ -234,7 +253,9 @@ mod tests {
     #[test]
     fn what_json_would_refuse_is_refused() {
         let long = format!("0.{}", "1".repeat(63));
-        for wrong in ["", "-", "01", "+1", ".5", "1.", "1e", "1e+", "1e1000", "NaN", "Infinity", " 1", "1 ", "0x1", &long] {
+        for wrong in
+            ["", "-", "01", "+1", ".5", "1.", "1e", "1e+", "1e1000", "NaN", "Infinity", " 1", "1 ", "0x1", &long]
+        {
             assert!(wrong.parse::<Decimal>().is_err(), "{wrong}");
         }
         assert!(long[..64].parse::<Decimal>().is_ok());

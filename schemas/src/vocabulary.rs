@@ -20,18 +20,18 @@ pub mod schemas;
 pub mod table;
 pub mod values;
 
+use serde::de::DeserializeOwned;
+
 use self::{
     artifact::{ArtifactDestroyed, ArtifactEquated, ArtifactLocated, Attachment, Origin},
     dataset::{DatasetSnapshotted, TransformPublished},
     deployment::{DeploymentObserved, DeploymentRemoved, DeploymentRequested, DeploymentRolledback},
     evaluation::{EvaluationCompleted, EvaluationStarted},
     key::{KeyEnrolled, KeyRevoked, KeyRotated},
-    ledger::{
-        EventConflicted, EventRejected, LedgerCreated, LedgerKeyRotated, ProducerHeartbeat, RecordCorrected,
-    },
+    ledger::{EventConflicted, EventRejected, LedgerCreated, LedgerKeyRotated, ProducerHeartbeat, RecordCorrected},
     lineage::{Common, Mention, Mentions, Says},
     model::{AliasMoved, ModelRegistered},
-    names::Handle,
+    names::{Handle, shown},
     run::{RunCompleted, RunFailed, RunStarted},
     values::JsonObject,
 };
@@ -47,7 +47,7 @@ pub enum VocabularyError {
     /// The type is not one of [`TYPES`].
     #[error("`{kind}` is no event type of this vocabulary")]
     UnknownType {
-        /// The type as found, cut at 80 characters.
+        /// The type as found, hidden characters escaped, cut at 80 characters.
         kind: String,
     },
     /// The payload breaks its schema.
@@ -202,7 +202,7 @@ impl Payload {
     /// Checks an event's subject against the type's rule and against the payload.
     pub fn check_subject(&self, subject: &str) -> Result<(), VocabularyError> {
         let mismatch = |expected| {
-            Err(VocabularyError::SubjectMismatch { kind: self.name(), found: subject.chars().take(300).collect(), expected })
+            Err(VocabularyError::SubjectMismatch { kind: self.name(), found: shown(subject, LONGEST_SHOWN), expected })
         };
         match (self.required_subject(), self.rule().map(|rule| rule.subject)) {
             (Some(required), _) if required != subject => mismatch(format!("`{required}`")),
@@ -239,26 +239,154 @@ impl Payload {
     }
 }
 
+/// The longest rule and the longest path in a message, in characters.
+const LONGEST_SHOWN: usize = 300;
+
 fn unknown(kind: &str) -> VocabularyError {
-    VocabularyError::UnknownType { kind: kind.chars().take(80).collect() }
+    VocabularyError::UnknownType { kind: shown(kind, 80) }
 }
 
 /// Reads a payload; only a broken one is read a second time, slowly, to say where it is broken.
-fn read<T: serde::de::DeserializeOwned>(rule: &TypeRule, data: &str) -> Result<Box<T>, VocabularyError> {
+fn read<T: DeserializeOwned>(rule: &TypeRule, data: &str) -> Result<Box<T>, VocabularyError> {
     serde_json::from_str(data).map(Box::new).map_err(|error| locate::<T>(rule.name, data, &error))
 }
 
-fn locate<T: serde::de::DeserializeOwned>(
-    kind: &'static str,
-    data: &str,
-    error: &serde_json::Error,
-) -> VocabularyError {
+fn locate<T: DeserializeOwned>(kind: &'static str, data: &str, error: &serde_json::Error) -> VocabularyError {
     let mut reader = serde_json::Deserializer::from_str(data);
-    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Ok(_) => VocabularyError::SchemaViolation { kind, path: ".".into(), rule: error.to_string() },
-        Err(located) => {
-            let path = located.path().to_string();
-            VocabularyError::SchemaViolation { kind, path, rule: located.into_inner().to_string() }
+    let (path, rule) = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Ok(_) => (".".to_owned(), error.to_string()),
+        Err(located) => (located.path().to_string(), located.into_inner().to_string()),
+    };
+    VocabularyError::SchemaViolation { kind, path: shown(&path, LONGEST_SHOWN), rule: shown(&rule, LONGEST_SHOWN) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        artifact::{Basis, Influence, InputRole, Strength},
+        deployment::ComponentRole,
+        lineage::{Place, Relation},
+        *,
+    };
+
+    const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn parse(name: &str, data: &str) -> Result<Payload, VocabularyError> {
+        Payload::parse(&format!("dev.lineal.{name}.v1"), &data.replace("DIGEST", DIGEST))
+    }
+
+    fn violation(name: &str, data: &str) -> (String, String) {
+        match parse(name, data).unwrap_err() {
+            VocabularyError::SchemaViolation { path, rule, .. } => (path, rule),
+            other => panic!("{other}"),
         }
+    }
+
+    #[test]
+    fn a_violation_names_its_member_and_its_rule() {
+        let (path, rule) = violation("deployment.removed", r#"{"service":"service/fraud"}"#);
+        assert_eq!(path, "service");
+        assert!(rule.contains("service/owner/name@cluster/environment"), "{rule}");
+        let served = r#"{"service":"service/f@eu/prod","servingSet":[{"components":[{"role":"model","artifact":{"digest":{"sha256":"AB"}}}]}]}"#;
+        let (path, rule) = violation("deployment.requested", served);
+        assert_eq!(path, "servingSet[0].components[0].artifact.digest");
+        assert!(rule.contains("64 lower-case hexadecimal digits, found `AB`"), "{rule}");
+        let (_, rule) = violation("producer.heartbeat", r#"{"next":1}"#);
+        assert!(rule.contains("unknown field `next`"), "{rule}");
+        let (path, rule) = violation("dataset.snapshotted", r#"{"dataset":{"digest":{"gitCommit":"x"}}}"#);
+        assert_eq!(path, "dataset.digest");
+        assert!(rule.contains("40 or 64"), "{rule}");
+        assert_eq!(violation("dataset.snapshotted", r#"{"dataset":{"digest":{"omsRoot":"DIGEST"}}}"#).0, "dataset");
+        assert_eq!(
+            violation("dataset.snapshotted", r#"{"dataset":{"digest":{"sha256":"DIGEST"}},"stats":{"size":1.0}}"#).0,
+            "stats.size"
+        );
+    }
+
+    #[test]
+    fn a_message_never_hides_or_reorders_itself() {
+        let (_, rule) = violation("producer.heartbeat", r#"{"a\u202eb":1}"#);
+        assert!(rule.contains("a\\u{202e}b"), "{rule}");
+        let long = format!(r#"{{"{}":1}}"#, "a".repeat(100_000));
+        assert!(violation("producer.heartbeat", &long).1.len() <= LONGEST_SHOWN);
+    }
+
+    #[test]
+    fn an_unknown_type_is_refused() {
+        for kind in ["dev.lineal.dataset.snapshotted.v2", "dataset.snapshotted", ""] {
+            assert_eq!(Payload::parse(kind, "{}").unwrap_err().code(), "unknown-type");
+        }
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_refused() {
+        assert!(parse("producer.heartbeat", r#"{"nextWithinSeconds":1,"nextWithinSeconds":2}"#).is_err());
+        assert!(
+            parse("dataset.snapshotted", r#"{"dataset":{"digest":{"sha256":"DIGEST","sha256":"DIGEST"}}}"#).is_err()
+        );
+        assert!(
+            parse(
+                "run.started",
+                r#"{"runId":"1","job":{"namespace":"a","name":"b","kind":"train"},"seeds":{"a":1,"a":2}}"#
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn the_subject_is_what_the_payload_is_about() {
+        let run =
+            parse("run.started", r#"{"runId":"1","job":{"namespace":"payments","name":"train/eu","kind":"train"}}"#)
+                .unwrap();
+        assert_eq!(run.required_subject().as_deref(), Some("job/payments/train/eu"));
+        assert!(run.check_subject("job/payments/train/eu").is_ok());
+        assert_eq!(run.check_subject("job/payments/train").unwrap_err().code(), "subject-mismatch");
+        let data = parse("dataset.snapshotted", r#"{"dataset":{"digest":{"sha256":"DIGEST"}}}"#).unwrap();
+        assert!(data.check_subject("dataset/payments/transactions").is_ok());
+        for other in ["dataset", "dataset/", "datasets/x", "model/x", "dataset/a//b", "dataset/a b"] {
+            assert!(data.check_subject(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_artifact_is_mentioned_with_its_relation() {
+        let text = r#"{"runId":"1","job":{"namespace":"a","name":"b","kind":"train"},"outputs":[{"uri":"s3://m"}],
+            "inputs":[{"artifact":{"uri":"s3://d"},"role":"training","basis":"observed"},{"artifact":{"uri":"s3://t"},"role":"test"}],
+            "code":{"artifact":{"uri":"git+https://c"}}}"#;
+        let payload = parse("run.completed", text).unwrap();
+        let relations: Vec<Relation> = payload.artifacts().iter().map(|mention| mention.relation).collect();
+        let input = |role, influence, basis| Relation::Input { role, influence, basis };
+        assert_eq!(
+            relations,
+            [
+                Relation::Output,
+                input(InputRole::Training, Influence::Weights, Basis::Observed),
+                input(InputRole::Test, Influence::Measurement, Basis::Declared),
+                Relation::Other(Place::Code),
+            ]
+        );
+        let text = r#"{"service":"service/f@eu/prod","servingSet":[{"components":[{"role":"model","artifact":{"uri":"s3://m"}}]}]}"#;
+        let relation = parse("deployment.requested", text).unwrap().artifacts()[0].relation;
+        assert_eq!(relation, Relation::Component { set: 0, role: ComponentRole::Model, binding: None });
+    }
+
+    #[test]
+    fn identities_are_joined_on_full_content_digests_only() {
+        let strength = |digest: &str| {
+            let text = format!(r#"{{"alias":"alias/a","to":{{"uri":"s3://b","digest":{{{digest}}}}}}}"#);
+            let payload = parse("alias.moved", &text).unwrap();
+            let artifact = payload.artifacts()[0].artifact;
+            (artifact.strength(), artifact.strong_digests().count())
+        };
+        assert_eq!(strength(r#""sha256":"DIGEST","dirHash":"DIGEST","md5":"x""#), (Strength::Strong, 2));
+        assert_eq!(strength(r#""omsRoot":"DIGEST""#), (Strength::Weak, 0));
+        assert_eq!(strength(r#""lakefsCommit":"x""#), (Strength::Pointer, 0));
+    }
+
+    #[test]
+    fn the_table_has_one_rule_for_each_type() {
+        let names: std::collections::BTreeSet<&str> = TYPES.iter().map(|rule| rule.name).collect();
+        assert_eq!((names.len(), TYPES.len()), (25, 25));
+        assert!(TYPES.iter().all(|rule| json_schema(rule.kind).is_some()));
     }
 }

@@ -84,13 +84,7 @@ pub struct Recovery {
 /// Makes the files of a new, empty record.
 pub fn create(storage: &dyn Storage) -> io::Result<()> {
     storage.create(&segment_name(0))?.sync()?;
-    let head = Head {
-        batch: 0,
-        size: 0,
-        root: Frontier::default().root(),
-        segment: 0,
-        length: 0,
-    };
+    let head = Head { batch: 0, size: 0, root: Frontier::default().root(), segment: 0, length: 0 };
     let file = storage.create(HEAD_FILE)?;
     let mut slots = [0; HEAD_BYTES];
     let (even, _odd) = slots.split_at_mut(HEAD_BYTES / 2);
@@ -138,7 +132,8 @@ pub fn open(
 fn open_segments(storage: &dyn Storage, head: &Head) -> Result<Vec<Segment>, OpenError> {
     let mut segments = Vec::new();
     for name in storage.list(FOLDER)? {
-        let first = name.strip_suffix(".log").filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok());
+        let first =
+            name.strip_suffix(".log").filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok());
         let Some(first) = first else { continue };
         if let Some(file) = storage.open(&segment_name(first))? {
             segments.push(Segment { first, file: file.into() });

@@ -15,7 +15,9 @@ use super::tree::Frontier;
 
 /// A line that does not belong where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("damaged record: at index {index} (segment {segment:020}.log, byte {offset}), {rule}: expected {expected}, found {found}")]
+#[error(
+    "damaged record: at index {index} (segment {segment:020}.log, byte {offset}), {rule}: expected {expected}, found {found}"
+)]
 pub struct Damage {
     /// The entry concerned; for a checkpoint, the size that it should have.
     pub index: u64,
@@ -103,7 +105,11 @@ impl Position {
                     return Err(damage("chain", &self.previous, &entry.previous));
                 }
                 if entry.received < self.received {
-                    return Err(damage("received-order", &format_args!("not before {}", self.received), &entry.received));
+                    return Err(damage(
+                        "received-order",
+                        &format_args!("not before {}", self.received),
+                        &entry.received,
+                    ));
                 }
                 if let Some(digest) = body.map(EventDigest::of).filter(|digest| *digest != entry.event) {
                     return Err(damage("event-digest", &entry.event, &digest));

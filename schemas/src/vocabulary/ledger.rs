@@ -4,6 +4,7 @@
 //! an event of its own.
 
 use super::{
+    Payload, VocabularyError,
     lineage::{Common, Says},
     names::{Code, LedgerOrigin, Text},
     object::{distinct, event, object},
@@ -156,6 +157,13 @@ event! {
             /// Why.
             reason: Code,
         }
+    }
+}
+
+impl RecordCorrected {
+    /// The replacement, read as the payload of the corrected event's type (`dev.lineal.<name>.v1`).
+    pub fn replacement(&self, kind: &str) -> Result<Payload, VocabularyError> {
+        Payload::parse(kind, self.data.as_str())
     }
 }
 

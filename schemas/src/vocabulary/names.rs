@@ -17,13 +17,21 @@ pub struct TextError {
 
 impl TextError {
     pub(super) fn new(rule: &'static str, found: &str) -> Self {
-        let shown = found.chars().take(80).flat_map(|c| if is_hidden(c) { c.escape_unicode().collect() } else { vec![c] });
-        Self { rule, found: shown.collect() }
+        Self { rule, found: shown(found, 80) }
     }
+}
+
+/// `text` as a message can hold it: hidden characters escaped, cut at `longest` characters.
+pub(super) fn shown(text: &str, longest: usize) -> String {
+    let escaped = |c: char| if is_hidden(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().take(longest).map(escaped).collect::<String>().chars().take(longest).collect()
 }
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 256;
+
+/// The longest [`Text`], in characters.
+pub const MAX_TEXT: usize = 1000;
 
 /// Characters that a name never has: controls, line separators and bidirectional formatting.
 pub const fn is_hidden(character: char) -> bool {
@@ -60,7 +68,7 @@ fn is_path_of(kind: &str, text: &str) -> bool {
 /// `service/<owner>/<name>@<cluster>/<environment>`.
 fn is_service(text: &str) -> bool {
     let placed = text.split_once('@').is_some_and(|(name, place)| {
-        !name.ends_with('/') && !place.contains('@') && place.split('/').count() == 2
+        !name.ends_with('/') && !place.contains('@') && !place.starts_with('/') && place.split('/').count() == 2
     });
     is_path_of("service", text) && placed
 }
@@ -88,7 +96,7 @@ text! {
 }
 text! {
     /// A sentence for people; what is longer, or could hold personal data, is an attachment.
-    pub struct Text; "1 to 1000 characters without control and bidirectional ones", |text| is_shown(text, 1000)
+    pub struct Text; "1 to 1000 characters without control and bidirectional ones", |text| is_shown(text, MAX_TEXT)
 }
 text! {
     /// A reason, a door, a kind: a word of an open list.
@@ -147,6 +155,14 @@ text! {
     |text| is_path(text) && text.len() <= 128 && !text.contains('+')
 }
 
+impl Text {
+    /// Any message as a text: hidden characters escaped, what is too long cut off.
+    pub fn cut(message: &str) -> Self {
+        let text = shown(message, MAX_TEXT);
+        Self(if text.is_empty() { "-".to_owned() } else { text })
+    }
+}
+
 impl NamePattern {
     /// Whether the pattern covers this name (or subject).
     pub fn covers(&self, name: &str) -> bool {
@@ -170,7 +186,9 @@ mod tests {
     fn a_pattern_covers_its_paths_only() {
         let pattern: NamePattern = "model/payments/**".parse().unwrap();
         assert!(pattern.covers("model/payments/fraud") && pattern.covers("model/payments/fraud/eu"));
-        for outside in ["model/payments", "model/payments/", "model/payments-x/fraud", "model/other", "dataset/payments/x"] {
+        for outside in
+            ["model/payments", "model/payments/", "model/payments-x/fraud", "model/other", "dataset/payments/x"]
+        {
             assert!(!pattern.covers(outside), "{outside}");
         }
         let one: NamePattern = "model/payments/fraud".parse().unwrap();
@@ -185,7 +203,15 @@ mod tests {
     #[test]
     fn a_service_names_its_place() {
         assert!("service/payments/fraud@eu-1/prod".parse::<ServiceName>().is_ok());
-        for wrong in ["service/payments/fraud", "service/f@eu-1", "service/f@@a/b", "service/@a/b", "service/f@a/b/c", "model/f@a/b"] {
+        for wrong in [
+            "service/payments/fraud",
+            "service/f@eu-1",
+            "service/f@@a/b",
+            "service/@a/b",
+            "service/f@/b",
+            "service/f@a/b/c",
+            "model/f@a/b",
+        ] {
             assert!(wrong.parse::<ServiceName>().is_err(), "{wrong}");
         }
     }

@@ -17,7 +17,9 @@ pub(super) fn non_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserial
 }
 
 /// Reads a list of at least one in which nothing stands twice.
-pub(super) fn distinct<'de, D: Deserializer<'de>, T: Deserialize<'de> + Ord>(deserializer: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn distinct<'de, D: Deserializer<'de>, T: Deserialize<'de> + Ord>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     let list: Vec<T> = non_empty(deserializer)?;
     let set: std::collections::BTreeSet<&T> = list.iter().collect();
     if set.len() == list.len() { Ok(list) } else { Err(de::Error::custom("something stands in the list twice")) }

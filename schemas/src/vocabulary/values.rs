@@ -27,13 +27,13 @@ fn is_uri(text: &str) -> bool {
         text.starts_with(|first: char| first.is_ascii_alphabetic())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'.' | b'-'))
     };
-    is_ascii_of(text, 2048, is_uri_byte) && text.split_once(':').is_some_and(|(name, rest)| scheme(name) && !rest.is_empty())
+    is_ascii_of(text, 2048, is_uri_byte)
+        && text.split_once(':').is_some_and(|(name, rest)| scheme(name) && !rest.is_empty())
 }
 
 fn is_media_type(text: &str) -> bool {
-    let token = |text: &str| {
-        is_ascii_of(text, 127, |byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
-    };
+    let token =
+        |text: &str| is_ascii_of(text, 127, |byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte));
     text.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }
 
@@ -50,10 +50,7 @@ fn is_public_key_pem(text: &str) -> bool {
 
 /// The last base64 digit before one `=` carries four bits: the two others are zero.
 const fn is_last_digit(digit: char) -> bool {
-    matches!(
-        digit,
-        'A' | 'E' | 'I' | 'M' | 'Q' | 'U' | 'Y' | 'c' | 'g' | 'k' | 'o' | 's' | 'w' | '0' | '4' | '8'
-    )
+    matches!(digit, 'A' | 'E' | 'I' | 'M' | 'Q' | 'U' | 'Y' | 'c' | 'g' | 'k' | 'o' | 's' | 'w' | '0' | '4' | '8')
 }
 
 /// `<name>+<8 hex digits>+<base64 of 0x01 and 32 bytes>`, as C2SP signed-note has it.

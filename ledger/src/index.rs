@@ -1,0 +1,333 @@
+//! The projections: what answers are looked up in, made from the record and never the other way round.
+//!
+//! One ordered map, a first byte for each kind of key. It follows the record behind the acknowledgement, and carries
+//! the tree size that it reflects in the same batch as its keys. Losing it loses nothing.
+//!
+//! | key | value |
+//! |---|---|
+//! | `z` | format, entries reflected, sources numbered |
+//! | `s` source | its number, its state |
+//! | `q` number sequence | index that holds it: the event, or its refusal |
+//! | `x` digest | index of the refusal of that event |
+//! | `d` first 8 bytes of a digest, index | |
+//! | `i` 16 bytes of an id, index | |
+//! | `a` algorithm digest index | relations of that artifact to that event |
+//! | `n` subject `\0` index | the event's type, by its place in the vocabulary |
+//! | `t` digest | index of an event that names this attachment |
+//! | `k` index | a key event |
+
+use std::{str::FromStr, sync::Arc};
+
+use lineal_schemas::{
+    digest::{EventDigest, sha256},
+    facts::Facts,
+    sequence::SourceState,
+    vocabulary::{Payload, TYPES, artifact::Artifact},
+};
+
+pub mod store;
+
+use self::store::{Batch, Store, StoreError};
+
+/// Changes whenever a key or value changes its form: another number means making it again.
+const FORMAT: u32 = 1;
+
+const STAMP_KEY: &[u8] = b"z";
+
+/// What the index says of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IndexStamp {
+    /// Entries reflected.
+    pub size: u64,
+    /// Sources that have a number.
+    pub sources: u32,
+}
+
+/// A source's number and state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracked {
+    /// Given in the order of first appearance.
+    pub number: u32,
+    /// As [`SourceState`] defines it.
+    pub state: SourceState,
+}
+
+/// What one entry changes about a source.
+#[derive(Debug, Clone)]
+pub struct Touch {
+    /// The source.
+    pub source: String,
+    /// Its number and state with the entry.
+    pub tracked: Tracked,
+    /// The sequence number that the entry holds.
+    pub sequence: u64,
+}
+
+/// One committed entry, ready to be projected.
+#[derive(Debug)]
+pub struct Projected {
+    /// Its index.
+    pub index: u64,
+    /// What its event says; nothing where the body is erased.
+    pub facts: Option<Arc<Facts>>,
+    /// The sources that it touches: its own, and for a filling refusal the refused event's.
+    pub touches: Vec<Touch>,
+}
+
+/// The projections over one store.
+#[derive(Debug, Clone)]
+pub struct Index {
+    store: Arc<dyn Store>,
+}
+
+impl Index {
+    /// Over this store, which must be empty or made by this format.
+    pub fn new(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let index = Self { store };
+        index.stamp()?;
+        Ok(index)
+    }
+
+    /// What it reflects.
+    pub fn stamp(&self) -> Result<IndexStamp, StoreError> {
+        let Some(value) = self.store.get(STAMP_KEY)? else { return Ok(IndexStamp::default()) };
+        let mut rest = value.as_slice();
+        let read = (|| Some((take_u32(&mut rest)?, take_u64(&mut rest)?, take_u32(&mut rest)?)))();
+        match read {
+            Some((FORMAT, size, sources)) => Ok(IndexStamp { size, sources }),
+            _ => Err(StoreError("made by another version".to_owned())),
+        }
+    }
+
+    /// Makes what was applied durable.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.store.flush()
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.store.bytes()
+    }
+
+    /// Takes entries in, all or none; the first must be the one after those reflected.
+    pub fn apply(&self, entries: &[Projected], stamp: IndexStamp) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        for entry in entries {
+            project(entry, &mut batch);
+        }
+        let mut value = FORMAT.to_be_bytes().to_vec();
+        value.extend(stamp.size.to_be_bytes());
+        value.extend(stamp.sources.to_be_bytes());
+        batch.put(STAMP_KEY.to_vec(), value);
+        self.store.apply(batch)
+    }
+
+    /// A source's number and state.
+    pub fn source(&self, source: &str) -> Result<Option<Tracked>, StoreError> {
+        let Some(value) = self.store.get(&key(b's', &[source.as_bytes()]))? else { return Ok(None) };
+        read_tracked(&value).map(Some).ok_or_else(|| StoreError(format!("malformed state of `{source}`")))
+    }
+
+    /// Every source with its number and state, sorted.
+    pub fn sources(&self) -> Result<Vec<(String, Tracked)>, StoreError> {
+        let mut sources = Vec::new();
+        self.store.scan(b"s", b"s", &mut |key, value| {
+            let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+            sources.extend(read_tracked(value).map(|tracked| (name, tracked)));
+            true
+        })?;
+        Ok(sources)
+    }
+
+    /// The index that holds a number of a source.
+    pub fn holder(&self, number: u32, sequence: u64) -> Result<Option<u64>, StoreError> {
+        let value = self.store.get(&key(b'q', &[&number.to_be_bytes(), &sequence.to_be_bytes()]))?;
+        Ok(value.and_then(|value| take_u64(&mut value.as_slice())))
+    }
+
+    /// The index of the refusal of an event.
+    pub fn refusal(&self, digest: &EventDigest) -> Result<Option<u64>, StoreError> {
+        Ok(self.store.get(&key(b'x', &[digest.as_bytes()]))?.and_then(|value| take_u64(&mut value.as_slice())))
+    }
+
+    /// The index of an event that names this attachment.
+    pub fn attachment(&self, sha256: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.store.get(&key(b't', &[sha256.as_bytes()]))?.and_then(|value| take_u64(&mut value.as_slice())))
+    }
+
+    /// Indices whose event's digest begins with these bytes; where more than 8 are given, the caller compares the rest.
+    pub fn by_digest(&self, prefix: &[u8]) -> Result<Vec<u64>, StoreError> {
+        self.indices(&key(b'd', &[prefix.get(..8).unwrap_or(prefix)]))
+    }
+
+    /// Indices whose event has this id.
+    pub fn by_id(&self, id: &str) -> Result<Vec<u64>, StoreError> {
+        match id_bytes(id) {
+            Some(bytes) => self.indices(&key(b'i', &[&bytes])),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Indices of events about this subject, with their types, in order.
+    pub fn by_subject(&self, subject: &str) -> Result<Vec<(u64, &'static str)>, StoreError> {
+        let prefix = key(b'n', &[subject.as_bytes(), b"\0"]);
+        let mut found = Vec::new();
+        self.store.scan(&prefix, &prefix, &mut |key, value| {
+            let kind = value.first().and_then(|at| TYPES.get(usize::from(*at))).map_or("", |rule| rule.name);
+            found.extend(last_index(key).map(|index| (index, kind)));
+            true
+        })?;
+        Ok(found)
+    }
+
+    /// Subjects that begin with `prefix`, at most `limit`.
+    pub fn subjects(&self, prefix: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        let mut found: Vec<String> = Vec::new();
+        let mut from = key(b'n', &[prefix.as_bytes()]);
+        let wanted = from.clone();
+        while found.len() < limit {
+            let mut next = None;
+            self.store.scan(&wanted, &from, &mut |key, _value| {
+                next = key.get(1..).and_then(|rest| rest.split(|byte| *byte == 0).next()).map(<[u8]>::to_vec);
+                false
+            })?;
+            let Some(subject) = next else { break };
+            from = key(b'n', &[&subject, b"\x01"]);
+            found.push(String::from_utf8_lossy(&subject).into_owned());
+        }
+        Ok(found)
+    }
+
+    /// Indices of events that mention an artifact by this strong digest, in order.
+    pub fn by_artifact(&self, algorithm: &str, hex: &str) -> Result<Vec<u64>, StoreError> {
+        match artifact_key(algorithm, hex) {
+            Some(prefix) => self.indices(&prefix),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Strong digests that begin with these hex digits, at most `limit`: algorithm and digest.
+    pub fn artifacts(&self, hex_prefix: &str, limit: usize) -> Result<Vec<(&'static str, String)>, StoreError> {
+        let mut found: Vec<(&'static str, String)> = Vec::new();
+        for (at, algorithm) in STRONG.iter().enumerate() {
+            let tag = [u8::try_from(at).unwrap_or(0)];
+            let even = hex_prefix.get(..hex_prefix.len() / 2 * 2).unwrap_or_default();
+            let Ok(bytes) = hex::decode(even) else { continue };
+            let prefix = key(b'a', &[&tag, &bytes]);
+            self.store.scan(&prefix, &prefix, &mut |key, _value| {
+                let digest = hex::encode(key.get(2..34).unwrap_or_default());
+                if digest.starts_with(hex_prefix) && found.last().is_none_or(|last| last.1 != digest) {
+                    found.push((algorithm, digest));
+                }
+                found.len() < limit
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// Indices of all key events, in order.
+    pub fn key_events(&self) -> Result<Vec<u64>, StoreError> {
+        self.indices(b"k")
+    }
+
+    fn indices(&self, prefix: &[u8]) -> Result<Vec<u64>, StoreError> {
+        let mut found = Vec::new();
+        self.store.scan(prefix, prefix, &mut |key, _value| {
+            found.extend(last_index(key));
+            true
+        })?;
+        Ok(found)
+    }
+
+    /// A digest of all keys and values: two indexes of the same record have the same.
+    pub fn fingerprint(&self) -> Result<[u8; 32], StoreError> {
+        let mut chain = [0; 32];
+        self.store.scan(b"", b"", &mut |key, value| {
+            chain = sha256(&[&chain, sha256(key).as_slice(), sha256(value).as_slice()].concat());
+            true
+        })?;
+        Ok(chain)
+    }
+}
+
+/// The algorithms by which artifacts are joined, by their tag.
+const STRONG: [&str; 2] = ["sha256", "dirHash"];
+
+fn project(entry: &Projected, batch: &mut Batch) {
+    let index = entry.index.to_be_bytes();
+    for touch in &entry.touches {
+        let number = touch.tracked.number.to_be_bytes();
+        let mut value = number.to_vec();
+        value.extend(touch.tracked.state.to_bytes());
+        batch.put(key(b's', &[touch.source.as_bytes()]), value);
+        batch.put(key(b'q', &[&number, &touch.sequence.to_be_bytes()]), index);
+    }
+    let Some(facts) = &entry.facts else { return };
+    batch.put(key(b'd', &[facts.digest.as_bytes().get(..8).unwrap_or_default(), &index]), []);
+    if let Some(id) = id_bytes(&facts.id) {
+        batch.put(key(b'i', &[&id, &index]), []);
+    }
+    let Ok(payload) = &facts.payload else { return };
+    let kind = TYPES.iter().position(|rule| rule.name == payload.name()).and_then(|at| u8::try_from(at).ok());
+    batch.put(key(b'n', &[facts.subject.as_bytes(), b"\0", &index]), kind.map_or_else(Vec::new, |kind| vec![kind]));
+    for mention in payload.artifacts() {
+        for prefix in strong_keys(mention.artifact) {
+            batch.put([prefix, index.to_vec()].concat(), []);
+        }
+    }
+    for attachment in payload.attachments() {
+        batch.put(key(b't', &[attachment.digest.sha256.as_str().as_bytes()]), index);
+    }
+    match payload {
+        Payload::EventRejected(refused) => batch.put(key(b'x', &[refused.event.as_bytes()]), index),
+        Payload::EventConflicted(refused) => batch.put(key(b'x', &[refused.event.as_bytes()]), index),
+        Payload::KeyEnrolled(_) | Payload::KeyRotated(_) | Payload::KeyRevoked(_) | Payload::LedgerKeyRotated(_) => {
+            batch.put(key(b'k', &[&index]), []);
+        }
+        _ => {}
+    }
+}
+
+fn strong_keys(artifact: &Artifact) -> impl Iterator<Item = Vec<u8>> + '_ {
+    artifact.strong_digests().filter_map(|(algorithm, digest)| artifact_key(algorithm, digest))
+}
+
+fn artifact_key(algorithm: &str, digest: &str) -> Option<Vec<u8>> {
+    let tag = u8::try_from(STRONG.iter().position(|known| *known == algorithm)?).ok()?;
+    let digest = EventDigest::from_str(digest).ok()?;
+    Some(key(b'a', &[&[tag], digest.as_bytes()]))
+}
+
+fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(kind);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+fn last_index(key: &[u8]) -> Option<u64> {
+    key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
+fn read_tracked(value: &[u8]) -> Option<Tracked> {
+    let (number, state) = value.split_first_chunk()?;
+    Some(Tracked { number: u32::from_be_bytes(*number), state: SourceState::from_bytes(state)? })
+}
+
+fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
+    let (taken, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(u32::from_be_bytes(*taken))
+}
+
+fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
+    let (taken, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(u64::from_be_bytes(*taken))
+}
+
+fn id_bytes(id: &str) -> Option<Vec<u8>> {
+    hex::decode(id.replace('-', "")).ok().filter(|bytes| bytes.len() == 16)
+}

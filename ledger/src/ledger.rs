@@ -1,0 +1,447 @@
+//! An open ledger: the one writer on its thread, the index on another, and what readers share.
+//!
+//! Events come in groups from any thread, through a bounded queue; the writer commits whatever is waiting as one batch
+//! and answers after it. The index follows behind; when it lags by more than a bound, intake waits. A panic in the
+//! writer ends the process: nothing may be acknowledged by half a program.
+
+use std::{
+    io,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+};
+
+use rayon::prelude::*;
+
+use lineal_schemas::{
+    digest::EventDigest,
+    dsse::Signed,
+    line::Line,
+    registry::{AuthorityError, Registry},
+    vocabulary::Payload,
+};
+
+use crate::{
+    clock::Clock,
+    data_dir::{DataDir, DirError, Lock},
+    index::{
+        Index, Projected,
+        store::{MemoryStore, SledStore, StoreError},
+    },
+    intake::{self, Checked, Keyring},
+    log::{
+        record::{ReadError, Record, StoredEntry},
+        recover::{self, Mode, OpenError, Recovery},
+    },
+    mirror::{Mirror, MirrorError},
+    outcome::Outcome,
+    parked::Parked,
+    quarantine::Quarantine,
+    snapshot::Snapshot,
+    sources::Sources,
+    storage::Storage,
+    time_guard::TimeGuard,
+    writer::{Writer, facts_of},
+};
+
+mod following;
+mod writing;
+
+use following::Follower;
+pub use following::Progress;
+use writing::Request;
+
+/// Why a ledger was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The data directory.
+    #[error(transparent)]
+    Dir(#[from] DirError),
+    /// The record.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Something committed could not be read back.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] StoreError),
+    /// A restored backup.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    /// A committed key event that does not apply.
+    #[error("entry {index}: {source}")]
+    Registry {
+        /// The entry.
+        index: u64,
+        /// Why not.
+        source: AuthorityError,
+    },
+    /// Entry 0 is not the genesis that the trust file pins.
+    #[error("entry 0 is {found}, the trust file pins the genesis {pinned}")]
+    OtherGenesis {
+        /// The trust file's.
+        pinned: EventDigest,
+        /// The record's.
+        found: EventDigest,
+    },
+    /// A file.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// What readers need to answer: the record, the index over it, and the keys.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The committed record.
+    pub record: Arc<Record>,
+    /// The projections.
+    pub index: Index,
+    /// The keys as they stand.
+    pub registry: Arc<RwLock<Arc<Registry>>>,
+}
+
+impl View {
+    /// The keys as they stand.
+    pub fn registry(&self) -> Arc<Registry> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// How to open a ledger.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the newest head is mirrored; nowhere if absent.
+    pub mirror: Option<Mirror>,
+    /// Whether the index follows; it can be held for a measurement.
+    pub follow: bool,
+}
+
+/// An open ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    /// What readers share.
+    pub view: View,
+    /// The keys for checking signatures.
+    pub keyring: Arc<Keyring>,
+    /// What was refused.
+    pub quarantine: Arc<Quarantine>,
+    /// What opening found beyond the head.
+    pub recovery: Recovery,
+    /// How far the index has come.
+    pub progress: Arc<Progress>,
+    clock: Arc<dyn Clock>,
+    requests: Option<mpsc::SyncSender<Request>>,
+    threads: Vec<JoinHandle<()>>,
+    damaged: Arc<AtomicBool>,
+    _lock: Lock,
+}
+
+/// Groups of events that may wait for the writer.
+const QUEUE: usize = 1024;
+
+impl Ledger {
+    /// Opens the ledger in `dir` as its one writer.
+    pub fn open(dir: &DataDir, clock: Arc<dyn Clock>, settings: Settings) -> Result<Self, LedgerError> {
+        let lock = dir.lock()?;
+        let (trust, key) = (dir.trust()?, dir.ledger_key()?);
+        let storage: Arc<dyn Storage> = Arc::new(dir.storage());
+        let is_ours = |signed: &lineal_schemas::checkpoint::SignedCheckpoint| trust.verify_checkpoint(signed).is_ok();
+        let (log, recovery) = recover::open(&storage, trust.origin(), Mode::Write, &is_ours)?;
+        if let Some(mirror) = &settings.mirror {
+            mirror.check(trust.genesis(), &log.record().committed().head)?;
+        }
+        let index = open_index(dir, log.size())?;
+        let record = log.record().clone();
+        let mut catching_up = CatchUp::start(&record, index.clone(), trust.genesis())?;
+        let keyring = Arc::new(Keyring::default());
+        let quarantine = Arc::new(Quarantine::open(dir.root())?);
+        let progress = Arc::new(Progress::new(index.stamp()?.size));
+        let follower = Follower::start(index.clone(), record.clone(), progress.clone(), &settings, trust.genesis());
+        catching_up.run(&mut |entries, numbered| {
+            let reached = entries.last().map_or(0, |entry| entry.index);
+            follower.send(entries, numbered);
+            progress.wait_for(reached.saturating_sub(crate::sources::MAX_LAG / 2));
+            progress.applied()
+        })?;
+        let CatchUp { registry, sources, .. } = catching_up;
+        add_keys(&keyring, &registry);
+        let view = View { record, index, registry: Arc::new(RwLock::new(Arc::new(registry.clone()))) };
+        let guard = TimeGuard::start(&*clock, log.last_received());
+        let writer = Writer {
+            log,
+            registry,
+            sources,
+            parked: Parked::open(storage)?,
+            guard,
+            key,
+            keyring: keyring.clone(),
+            quarantine: quarantine.clone(),
+            clock: clock.clone(),
+            budget: std::collections::HashMap::new(),
+        };
+        let damaged = Arc::new(AtomicBool::new(false));
+        let (requests, waiting) = mpsc::sync_channel(QUEUE);
+        let shared = writing::Shared { view: view.clone(), progress: progress.clone() };
+        let threads = vec![writing::spawn(writer, waiting, follower, shared)?];
+        let ledger = Self {
+            view,
+            keyring,
+            quarantine,
+            recovery,
+            progress,
+            clock,
+            requests: Some(requests),
+            threads,
+            damaged,
+            _lock: lock,
+        };
+        ledger.ask(Request::TakeUpParked);
+        Ok(ledger)
+    }
+
+    /// Whether the background check found the record damaged.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+    }
+
+    /// Says that the record is damaged: intake stops.
+    pub fn stop_intake(&self, reason: String) {
+        self.damaged.store(true, Ordering::Release);
+        self.ask(Request::Stop(reason));
+    }
+
+    /// Checks events on all cores, hands them to the writer as one group, and calls `reply` with their outcomes in
+    /// order. Blocks while the queue is full.
+    pub fn submit(&self, events: Vec<Signed>, reply: impl FnOnce(Vec<Outcome>) + Send + 'static) {
+        let mut outcomes = Vec::with_capacity(events.len());
+        let mut checked = Vec::with_capacity(events.len());
+        for (signed, result) in self.check_all(events) {
+            match result {
+                Ok(event) => {
+                    outcomes.push(None);
+                    checked.push(event);
+                }
+                Err(refusal) => {
+                    if let Some(signed) = signed {
+                        self.quarantine.keep(&signed, &refusal, self.clock.wall());
+                    }
+                    outcomes.push(Some(Outcome::Refused { refusal, retry: false }));
+                }
+            }
+        }
+        let answer = move |judged: Vec<Outcome>| {
+            let mut judged = judged.into_iter();
+            let stopped = || Outcome::later("intake-stopped", "the writer has stopped");
+            let all = outcomes.into_iter().map(|refused| refused.or_else(|| judged.next()).unwrap_or_else(stopped));
+            reply(all.collect());
+        };
+        self.ask(Request::Events(checked, Box::new(answer)));
+    }
+
+    fn check_all(
+        &self,
+        events: Vec<Signed>,
+    ) -> Vec<(Option<Signed>, Result<Checked, lineal_schemas::admission::Refusal>)> {
+        let check = |signed: Signed| {
+            let kept = signed.clone();
+            match intake::check(signed, &self.keyring) {
+                Ok(checked) => (None, Ok(checked)),
+                Err(refusal) => (Some(kept), Err(refusal)),
+            }
+        };
+        if events.len() < 4 {
+            return events.into_iter().map(check).collect();
+        }
+        events.into_par_iter().with_min_len(8).map(check).collect()
+    }
+
+    /// As [`Self::submit`], waiting for the outcomes.
+    pub fn submit_and_wait(&self, events: Vec<Signed>) -> Vec<Outcome> {
+        let (sender, receiver) = mpsc::channel();
+        let count = events.len();
+        self.submit(events, move |outcomes| drop(sender.send(outcomes)));
+        let stopped = || vec![Outcome::later("intake-stopped", "the writer has stopped"); count];
+        receiver.recv().unwrap_or_else(|_stopped| stopped())
+    }
+
+    /// Takes the clock as it is now, after a jump.
+    pub fn accept_clock(&self) {
+        self.ask(Request::AcceptClock);
+    }
+
+    /// Events that wait for their key: key and digest of each.
+    pub fn parked(&self) -> Vec<(lineal_schemas::digest::KeyId, EventDigest)> {
+        let (sender, receiver) = mpsc::channel();
+        self.ask(Request::Parked(sender));
+        receiver.recv().unwrap_or_default()
+    }
+
+    /// Why intake is stopped, if it is.
+    pub fn stopped(&self) -> Option<String> {
+        let (sender, receiver) = mpsc::channel();
+        self.ask(Request::Status(sender));
+        receiver.recv().unwrap_or_else(|_gone| Some("the writer has stopped".to_owned()))
+    }
+
+    fn ask(&self, request: Request) {
+        if let Some(requests) = &self.requests
+            && let Err(mpsc::SendError(Request::Events(_, reply))) = requests.send(request)
+        {
+            reply(Vec::new());
+        }
+    }
+
+    /// Waits until the index reflects everything that is committed.
+    pub fn wait_for_index(&self) {
+        self.progress.wait_for(self.view.record.size());
+    }
+
+    /// Lets the writer finish what is waiting, and the index catch up and sync.
+    pub fn close(mut self) {
+        self.requests = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the ledger panicked");
+            }
+        }
+    }
+}
+
+fn add_keys(keyring: &Keyring, registry: &Registry) {
+    keyring.add(registry.enrolments().map(|enrolment| enrolment.key().clone()));
+    keyring.add(registry.roots().cloned());
+    let now = lineal_schemas::timestamp::Timestamp::MAX;
+    keyring.add(registry.checkpoint_keys(now).iter().map(|key| key.key().clone()));
+}
+
+/// Opens the sled index, or begins a new one beside the old where it can't be used.
+fn open_index(dir: &DataDir, size: u64) -> Result<Index, LedgerError> {
+    let folder = dir.index();
+    let usable = |index: Index| match index.stamp() {
+        Ok(stamp) if stamp.size <= size => Ok(index),
+        Ok(stamp) => Err(StoreError(format!("it reflects {} entries of {size}", stamp.size))),
+        Err(error) => Err(error),
+    };
+    match SledStore::open(&folder).and_then(|store| Index::new(Arc::new(store))).and_then(usable) {
+        Ok(index) => Ok(index),
+        Err(error) => {
+            let aside = folder.with_extension("unusable");
+            tracing::warn!(%error, moved_to = %aside.display(), "the index is made again");
+            if aside.exists() {
+                std::fs::remove_dir_all(&aside)?;
+            }
+            std::fs::rename(&folder, &aside)?;
+            Ok(Index::new(Arc::new(SledStore::open(&folder)?))?)
+        }
+    }
+}
+
+/// Opens the record in `dir` for reading alone, with everything derived in memory.
+pub fn read_only(dir: &DataDir) -> Result<View, LedgerError> {
+    let trust = dir.trust()?;
+    let storage: Arc<dyn Storage> = Arc::new(Snapshot::new(dir.storage()));
+    let (log, _recovery) = recover::open(&storage, trust.origin(), Mode::Read, &|_signed| false)?;
+    let index = Index::new(Arc::new(MemoryStore::default()))?;
+    let record = log.record().clone();
+    let mut catching_up = CatchUp::start(&record, index.clone(), trust.genesis())?;
+    let follow = index.clone();
+    let mut failed = None;
+    catching_up.run(&mut |entries, numbered| {
+        let size = entries.last().map_or(0, |entry| entry.index + 1);
+        let stamp = crate::index::IndexStamp { size, sources: numbered };
+        failed = follow.apply(&entries, stamp).err().or_else(|| failed.take());
+        size
+    })?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let registry = Arc::new(RwLock::new(Arc::new(catching_up.registry)));
+    Ok(View { record, index, registry })
+}
+
+/// Entries handed on at a time while catching up.
+const PIECE: usize = 1024;
+
+/// Replays what the index does not reflect yet, and every key event, into the registry and the sources.
+struct CatchUp {
+    record: Arc<Record>,
+    registry: Registry,
+    sources: Sources,
+    from: u64,
+}
+
+impl CatchUp {
+    fn start(record: &Arc<Record>, index: Index, pinned: EventDigest) -> Result<Self, LedgerError> {
+        let stamp = index.stamp()?;
+        let genesis = record.get(0)?;
+        let entry = genesis.entry()?;
+        let facts = facts_of_stored(&genesis)?.filter(|facts| facts.digest == pinned);
+        let facts = facts.ok_or(LedgerError::OtherGenesis { pinned, found: entry.event })?;
+        let registry =
+            Registry::create(&facts, &entry.signatures).map_err(|source| LedgerError::Registry { index: 0, source })?;
+        let mut catching_up = Self {
+            record: record.clone(),
+            registry,
+            sources: Sources::new(index.clone(), stamp.sources),
+            from: stamp.size,
+        };
+        for at in index.key_events()? {
+            let stored = record.get(at)?;
+            catching_up.apply_key_event(&stored, facts_of_stored(&stored)?.as_ref())?;
+        }
+        Ok(catching_up)
+    }
+
+    fn apply_key_event(
+        &mut self,
+        stored: &StoredEntry,
+        facts: Option<&lineal_schemas::facts::Facts>,
+    ) -> Result<(), LedgerError> {
+        let Some(Ok(payload)) = facts.map(|facts| &facts.payload) else { return Ok(()) };
+        if !matches!(
+            payload,
+            Payload::KeyEnrolled(_) | Payload::KeyRotated(_) | Payload::KeyRevoked(_) | Payload::LedgerKeyRotated(_)
+        ) {
+            return Ok(());
+        }
+        let (index, received) = (stored.index, stored.entry()?.received);
+        self.registry.apply(index, received, payload).map_err(|source| LedgerError::Registry { index, source })
+    }
+
+    /// Gives what is to be projected to `next`, piece by piece; it answers how far the index has come.
+    fn run(&mut self, next: &mut dyn FnMut(Vec<Projected>, u32) -> u64) -> Result<(), LedgerError> {
+        let (size, mut at) = (self.record.size(), self.from);
+        let record = self.record.clone();
+        while at < size {
+            let to = size.min(at + PIECE as u64);
+            let mut piece = Vec::with_capacity(PIECE);
+            let mut stored = Vec::with_capacity(PIECE);
+            record.scan(at, to, &mut |entry| {
+                stored.push(entry);
+                Ok(())
+            })?;
+            for entry in stored {
+                let facts = facts_of_stored(&entry)?;
+                self.apply_key_event(&entry, facts.as_ref())?;
+                let touches = match &facts {
+                    Some(facts) => self.sources.follow(entry.index, facts)?,
+                    None => Vec::new(),
+                };
+                piece.push(Projected { index: entry.index, facts: facts.map(Arc::new), touches });
+            }
+            let applied = next(piece, self.sources.numbered());
+            self.sources.forget(applied);
+            at = to;
+        }
+        Ok(())
+    }
+}
+
+fn facts_of_stored(stored: &StoredEntry) -> Result<Option<lineal_schemas::facts::Facts>, ReadError> {
+    let entry = stored.entry()?;
+    Ok(facts_of(&Line::Entry { entry, entry_bytes: stored.entry_bytes(), body: stored.body() }))
+}

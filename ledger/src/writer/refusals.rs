@@ -1,0 +1,144 @@
+//! Refusals that become entries: `event.rejected` and `event.conflicted`, once a digest and within a budget for a key.
+//!
+//! The budget keeps a broken or hostile producer from filling the record with its refusals: beyond it, it is refused
+//! without an entry and told to come back.
+
+use lineal_schemas::{
+    admission::{Authentic, Refusal},
+    digest::{EventDigest, KeyId},
+    timestamp::Timestamp,
+    vocabulary::{
+        ledger::{EventConflicted, EventRejected},
+        names::{Code, Text},
+        values::{Count, SourceUri},
+    },
+};
+
+use super::{Draft, Writer, WriterError};
+use crate::outcome::Outcome;
+
+/// Refusals that a key may cause at once.
+const BURST: i64 = 60;
+
+/// After which it may cause one more, in milliseconds.
+const REFILL_MS: i64 = 1000;
+
+/// How many refusals a key may still cause.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    left: i64,
+    since: Timestamp,
+}
+
+impl Budget {
+    fn new(now: Timestamp) -> Self {
+        Self { left: BURST, since: now }
+    }
+
+    /// Takes one; false if none is left at `now`.
+    fn take(&mut self, now: Timestamp) -> bool {
+        let passed = (now.as_millis() - self.since.as_millis()) / REFILL_MS;
+        if passed > 0 {
+            self.left = (self.left + passed).min(BURST);
+            self.since = now;
+        }
+        self.left -= i64::from(self.left > 0);
+        self.left > 0
+    }
+}
+
+impl Writer {
+    fn may_refuse(&mut self, signer: KeyId, received: Timestamp) -> bool {
+        self.budget.entry(signer).or_insert_with(|| Budget::new(received)).take(received)
+    }
+
+    /// Records that an authentic event is refused for good.
+    pub(super) fn reject(
+        &mut self,
+        event: &Authentic,
+        refusal: Refusal,
+        fills: bool,
+        received: Timestamp,
+        draft: &mut Draft,
+    ) -> Result<Outcome, WriterError> {
+        let inspected = event.inspected();
+        self.quarantine.keep(inspected.signed(), &refusal, received);
+        let signer = first_signer(event);
+        if !self.may_refuse(signer, received) {
+            return Ok(too_many(&refusal));
+        }
+        let facts = inspected.facts().ok();
+        let payload = EventRejected {
+            event: inspected.digest(),
+            keyid: signer,
+            reason: code(&refusal)?,
+            fills,
+            message: Some(Text::cut(&refusal.message)),
+            source: facts.and_then(|facts| facts.source.parse().ok()),
+            sequence: facts.and_then(|facts| Count::try_from(facts.sequence).ok()),
+            previous: facts.and_then(|facts| facts.previous),
+        };
+        let index = self.say(&format!("event/{}", inspected.digest()), payload.into(), received, draft)?;
+        Ok(Outcome::Rejected { index, refusal })
+    }
+
+    /// Records that an authentic event contradicts its source.
+    pub(super) fn conflict(
+        &mut self,
+        event: &Authentic,
+        refusal: Refusal,
+        holder: Option<EventDigest>,
+        received: Timestamp,
+        draft: &mut Draft,
+    ) -> Result<Outcome, WriterError> {
+        let inspected = event.inspected();
+        self.quarantine.keep(inspected.signed(), &refusal, received);
+        let signer = first_signer(event);
+        let Ok(facts) = inspected.facts() else { return Ok(too_many(&refusal)) };
+        if !self.may_refuse(signer, received) {
+            return Ok(too_many(&refusal));
+        }
+        let payload = EventConflicted {
+            event: inspected.digest(),
+            keyid: signer,
+            source: facts.source.parse::<SourceUri>().map_err(|error| WriterError::Own(error.to_string()))?,
+            sequence: Count::try_from(facts.sequence).map_err(|error| WriterError::Own(error.to_string()))?,
+            reason: code(&refusal)?,
+            accepted: holder,
+        };
+        let index = self.say(&format!("event/{}", inspected.digest()), payload.into(), received, draft)?;
+        Ok(Outcome::Conflicted { index, refusal })
+    }
+}
+
+fn code(refusal: &Refusal) -> Result<Code, WriterError> {
+    refusal
+        .code
+        .parse()
+        .map_err(|error: lineal_schemas::vocabulary::names::TextError| WriterError::Own(error.to_string()))
+}
+
+fn first_signer(event: &Authentic) -> KeyId {
+    let signatures = &event.inspected().signed().signatures;
+    // The list of an authentic event is never empty.
+    signatures.first().map_or(KeyId::from_bytes([0; 32]), |signature| signature.keyid)
+}
+
+fn too_many(refusal: &Refusal) -> Outcome {
+    let message = format!("too many refused events of this key in a short time; this one: {}", refusal.message);
+    Outcome::later("too-many-refusals", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_runs_out_and_comes_back() {
+        let at = Timestamp::from_millis;
+        let mut budget = Budget::new(at(0));
+        assert_eq!((0..100).filter(|_| budget.take(at(0))).count(), 59);
+        assert!(!budget.take(at(999)));
+        assert!(budget.take(at(3_000)));
+    }
+}
