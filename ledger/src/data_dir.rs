@@ -16,6 +16,7 @@ use lineal_schemas::{
     dsse::Signed,
     event::GENESIS_TYPE,
     facts::Facts,
+    head::Head,
     key::{KeyError, PublicKey, SecretKey},
     note::VerifierKey,
     registry::{LEDGER_SCHEME, Registry},
@@ -128,6 +129,13 @@ impl DataDir {
     /// The ledger's own key.
     pub fn ledger_key(&self) -> Result<SecretKey, DirError> {
         read_secret_key(&self.root.join("keys/ledger.pem"))
+    }
+
+    /// The head as it is on disk now.
+    pub fn head(&self) -> Result<Head, DirError> {
+        let path = self.root.join(crate::log::HEAD_FILE);
+        let bytes = fs::read(&path).map_err(DirError::io(&path))?;
+        Head::newest(&bytes).map_err(|error| DirError::Malformed { path, problem: error.to_string() })
     }
 
     /// The directory as storage of the log.

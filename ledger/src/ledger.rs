@@ -37,7 +37,7 @@ use crate::{
         recover::{self, Mode, OpenError, Recovery},
     },
     mirror::{Mirror, MirrorError},
-    outcome::Outcome,
+    outcome::{Answer, Outcome},
     parked::Parked,
     quarantine::Quarantine,
     snapshot::Snapshot,
@@ -108,6 +108,21 @@ impl View {
     /// The keys as they stand.
     pub fn registry(&self) -> Arc<Registry> {
         self.registry.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl View {
+    /// The answer that says `outcome`, with the receipt of its entry, and for a refusal the ledger's own event.
+    pub fn answer(&self, event: Option<EventDigest>, outcome: &Outcome) -> Result<Answer, ReadError> {
+        let mut answer = Answer::new(event, outcome);
+        if let Some(index) = outcome.index() {
+            answer.receipt = Some(self.record.receipt(index)?);
+        }
+        if let Outcome::Rejected { index, .. } | Outcome::Conflicted { index, .. } = outcome {
+            let stored = self.record.get(*index)?;
+            answer.refusal = stored.body().map(|body| String::from_utf8_lossy(body).into_owned());
+        }
+        Ok(answer)
     }
 }
 
@@ -268,6 +283,11 @@ impl Ledger {
         receiver.recv().unwrap_or_else(|_stopped| stopped())
     }
 
+    /// The time by the ledger's clock.
+    pub fn now(&self) -> lineal_schemas::timestamp::Timestamp {
+        self.clock.wall()
+    }
+
     /// Takes the clock as it is now, after a jump.
     pub fn accept_clock(&self) {
         self.ask(Request::AcceptClock);
@@ -344,7 +364,8 @@ fn open_index(dir: &DataDir, size: u64) -> Result<Index, LedgerError> {
 pub fn read_only(dir: &DataDir) -> Result<View, LedgerError> {
     let trust = dir.trust()?;
     let storage: Arc<dyn Storage> = Arc::new(Snapshot::new(dir.storage()));
-    let (log, _recovery) = recover::open(&storage, trust.origin(), Mode::Read, &|_signed| false)?;
+    let is_ours = |signed: &lineal_schemas::checkpoint::SignedCheckpoint| trust.verify_checkpoint(signed).is_ok();
+    let (log, _recovery) = recover::open(&storage, trust.origin(), Mode::Read, &is_ours)?;
     let index = Index::new(Arc::new(MemoryStore::default()))?;
     let record = log.record().clone();
     let mut catching_up = CatchUp::start(&record, index.clone(), trust.genesis())?;

@@ -11,8 +11,9 @@ use std::{io, sync::Arc};
 use lineal_schemas::{
     checkpoint::Checkpoint,
     digest::{EntryHash, EventDigest},
-    dsse::Signature,
+    dsse::{self, Signature},
     entry::Entry,
+    event::MAX_EVENT_BYTES,
     head::Head,
     line,
     merkle::leaf_hash,
@@ -123,6 +124,9 @@ impl Log {
     }
 
     fn try_commit(&mut self, batch: &[Sequenced], sign: &dyn Fn(&Checkpoint) -> String) -> Result<u64, LogError> {
+        assert!(self.frontier.size() == self.head.size, "the tree grows from the head");
+        assert!(self.frontier.root() == self.head.root, "the tree is the head's");
+        assert!(self.batches == self.head.batch, "the head counts the batches");
         if self.head.length >= self.segment_bytes {
             self.roll()?;
         }
@@ -167,6 +171,10 @@ impl Log {
         for event in batch {
             let index = written.frontier.size();
             assert!(event.received >= written.received, "time does not go back in the record");
+            // A line that recovery could not read again would damage the record for good.
+            assert!((1..=MAX_EVENT_BYTES).contains(&event.event.len()), "an event fits into a line");
+            assert!(!event.event.contains(&b'\n'), "an event is one line");
+            assert!(dsse::check_list(&event.signatures).is_ok(), "an entry's signatures are distinct and sorted");
             let entry = Entry {
                 index,
                 received: event.received,
@@ -198,6 +206,9 @@ impl Log {
             Some(file) => file,
             None => self.storage.create(&name).map_err(failing)?,
         };
+        if file.length().map_err(failing)? > 0 {
+            return Err(failing(io::ErrorKind::AlreadyExists.into()));
+        }
         self.segment = file.into();
         self.record.add_segment(Segment { first, file: self.segment.clone() });
         (self.head.segment, self.head.length) = (first, 0);

@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `lineal`. Everything it does is in the library.
+
+fn main() -> std::process::ExitCode {
+    lineal_ledger::cli::main()
+}

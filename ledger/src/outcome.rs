@@ -9,7 +9,7 @@ use lineal_schemas::{
     admission::Refusal,
     digest::{EventDigest, KeyId},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,19 +83,22 @@ impl Outcome {
 }
 
 /// The answer for one event, as JSON.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Answer {
     /// SHA-256 of the event's bytes; absent where no event could be found in what was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<EventDigest>,
     /// `committed`, `duplicate`, `rejected`, `conflicted`, `parked` or `refused`.
-    pub outcome: &'static str,
+    pub outcome: Cow<'static, str>,
     /// The entry that answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<u64>,
     /// The receipt of that entry: a tlog-proof.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
+    /// The exact text of the ledger's own event that says the refusal: the receipt is that of its entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
     /// The stable name of the rule that it broke.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Cow<'static, str>>,
@@ -107,8 +110,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer that says `outcome`, with the receipt of its entry.
-    pub fn new(event: Option<EventDigest>, outcome: &Outcome, receipt: Option<String>) -> Self {
+    /// The answer that says `outcome`, without its proof: see [`crate::ledger::View::answer`].
+    pub fn new(event: Option<EventDigest>, outcome: &Outcome) -> Self {
         let (refusal, retry) = match outcome {
             Outcome::Committed { .. } | Outcome::Duplicate { .. } => (None, false),
             Outcome::Rejected { refusal, .. } | Outcome::Conflicted { refusal, .. } => (Some(refusal.clone()), false),
@@ -119,6 +122,6 @@ impl Answer {
             Outcome::Refused { refusal, retry } => (Some(refusal.clone()), *retry),
         };
         let (code, message) = refusal.map(|refusal| (refusal.code, refusal.message)).unzip();
-        Self { event, outcome: outcome.name(), index: outcome.index(), receipt, code, message, retry }
+        Self { event, outcome: Cow::Borrowed(outcome.name()), index: outcome.index(), receipt: None, refusal: None, code, message, retry }
     }
 }

@@ -131,15 +131,14 @@ impl Sources {
                 {
                     self.tracked.remove(&source);
                 }
-                // It was touched again since.
-                Some((_, Step::Source(_))) => {}
                 Some((_, Step::Number(number, sequence))) => {
                     self.held.remove(&(number, sequence));
                 }
                 Some((_, Step::Refusal(digest))) => {
                     self.refusals.remove(&digest);
                 }
-                None => {}
+                // It was touched again since.
+                Some((_, Step::Source(_))) | None => {}
             }
         }
     }

@@ -4,10 +4,13 @@
 //! is parsed, normalised or written again on the way. Never decides whether a key may say what it said: that is
 //! [`crate::registry`]. (docs/FORMAT.md, Signatures)
 
-use std::{fmt, str::FromStr};
+use std::{fmt, marker::PhantomData, str::FromStr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use crate::{
     digest::{EventDigest, KeyId},
@@ -166,14 +169,15 @@ impl Signed {
             return Err(SignatureError::Envelope(format!("longer than {MAX_ENVELOPE_BYTES} bytes")));
         }
         let text = json::scan_relaxed(line).map_err(|error| SignatureError::Envelope(error.to_string()))?;
-        let envelope: Envelope<'_> =
+        let Objects(envelope): Objects<Envelope<'_>> =
             serde_json::from_str(text).map_err(|error| SignatureError::Envelope(error.to_string()))?;
         if envelope.payload_type != PAYLOAD_TYPE {
             return Err(SignatureError::PayloadType(envelope.payload_type.chars().take(160).collect()));
         }
         let event =
             STANDARD.decode(envelope.payload.as_bytes()).map_err(|_base64| SignatureError::Base64("payload"))?;
-        let signatures = envelope.signatures.iter().map(EnvelopeSignature::read).collect::<Result<_, _>>()?;
+        let signatures =
+            envelope.signatures.iter().map(|Objects(signature)| signature.read()).collect::<Result<_, _>>()?;
         Ok(Self { event, signatures })
     }
 
@@ -197,17 +201,40 @@ impl Signed {
     }
 }
 
-#[derive(Deserialize, Serialize)]
+/// What is read from a JSON object only: serde alone would also take an array of the members' values.
+struct Objects<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Objects<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Envelope<'a> {
     #[serde(borrow)]
     payload: std::borrow::Cow<'a, str>,
     #[serde(borrow)]
     payload_type: std::borrow::Cow<'a, str>,
-    signatures: Vec<EnvelopeSignature>,
+    signatures: Vec<Objects<EnvelopeSignature>>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EnvelopeSignature {
     keyid: String,

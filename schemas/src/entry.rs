@@ -144,6 +144,10 @@ impl<'a> Reader<'a> {
 
     fn signatures(&mut self) -> Result<Vec<Signature>, EntryError> {
         let mut signatures = Vec::with_capacity(1);
+        if self.rest.starts_with(b"]}") {
+            self.literal("]}", "`]}`")?;
+            return Ok(signatures);
+        }
         loop {
             self.literal("\"", "a quoted signature")?;
             // 64 hex digits, a colon, and 64 bytes in base64.

@@ -10,6 +10,7 @@ use crate::{
     digest::EventDigest,
     json::{self, JsonError, Member},
     timestamp::Timestamp,
+    vocabulary::names::is_hidden,
 };
 
 /// The most bytes of an event.
@@ -77,8 +78,9 @@ pub enum EventError {
         /// Offset of its value.
         at: usize,
     },
-    /// An attribute holds a character outside printable ASCII without space.
-    #[error("attribute `{name}` at byte {at} holds a character outside printable ASCII")]
+    /// An attribute holds a character that it must not: of ours outside printable ASCII without space, of an extension a
+    /// control or bidirectional one.
+    #[error("attribute `{name}` at byte {at} holds a character that is not allowed there")]
     Characters {
         /// The attribute.
         name: String,
@@ -341,12 +343,15 @@ impl<'a> Attributes<'a> {
         if member.value.starts_with('{') { Ok(member.value) } else { Err(malformed(member, "it is a JSON object")) }
     }
 
-    /// Extensions have CloudEvents types: a non-empty string, a boolean, or an integer of 32 bits.
+    /// Extensions have CloudEvents types: a non-empty string without control characters (and without bidirectional
+    /// ones), a boolean, or an integer of 32 bits.
     fn check_extensions(&self) -> Result<(), EventError> {
         for member in self.members.iter().filter(|member| !KNOWN.contains(&member.name)) {
             let value = member.value;
             if value.starts_with('"') {
-                quoted(member)?;
+                if json::unescape(quoted(member)?).contains(is_hidden) {
+                    return Err(EventError::Characters { name: member.name.to_owned(), at: member.at });
+                }
             } else if value != "true" && value != "false" && value.parse::<i32>().is_err() {
                 return Err(malformed(member, "an extension is a string, a boolean or an integer of 32 bits"));
             }

@@ -427,7 +427,7 @@ mod tests {
         refuses(br#"{"a":NaN}"#, "malformed-json");
         refuses(br#"{"a":01}"#, "malformed-json");
         refuses(br#"{"a":1e9999}"#, "number-too-long");
-        refuses(br#"[1]"#, "not-an-object");
+        refuses(br"[1]", "not-an-object");
         refuses(b"{\"a\":\"\xff\"}", "invalid-utf8");
         refuses(br#"{"a":"#, "malformed-json");
         refuses(b"", "not-an-object");

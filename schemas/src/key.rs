@@ -55,6 +55,10 @@ impl PublicKey {
         if point.is_weak() {
             return Err(KeyError::Weak);
         }
+        // A y at or above p is a second spelling of a point, and so a second key id (RFC 8032 section 5.1.3).
+        if point.to_edwards().compress().as_bytes() != &raw {
+            return Err(KeyError::MalformedPublicKey("its point is not in its one spelling".to_owned()));
+        }
         Ok(Self { keyid: KeyId::from_bytes(sha256(&spki(&raw))), point: Arc::new(point) })
     }
 

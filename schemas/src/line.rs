@@ -108,7 +108,7 @@ fn parse_checkpoint(line: &[u8]) -> Result<String, LineError> {
                 Some(quoted @ (b'"' | b'\\')) => *quoted,
                 _ => return Err(LineError::Checkpoint),
             },
-            b'"' | b'\n' => return Err(LineError::Checkpoint),
+            b'"' | 0..=0x1f => return Err(LineError::Checkpoint),
             other => *other,
         });
     }
@@ -124,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_checkpoint_line_comes_back_as_it_went(note in "[^\r\t]{0,200}") {
+        fn a_checkpoint_line_comes_back_as_it_went(note in "[^\x00-\x09\x0b-\x1f]{0,200}") {
             let mut line = Vec::new();
             write_checkpoint(&mut line, &note);
             let without = line.strip_suffix(b"\n").unwrap();

@@ -43,6 +43,9 @@ impl Registry {
         let Ok(Payload::LedgerCreated(created)) = &genesis.payload else {
             return Err(AuthorityError::NotAGenesis(genesis.kind.clone()));
         };
+        if genesis.sequence != 1 || genesis.sequence_end {
+            return Err(AuthorityError::NotAGenesis(format!("{} as number {}", genesis.kind, genesis.sequence)));
+        }
         let origin = created.origin.to_string();
         if genesis.source != format!("{LEDGER_SCHEME}{origin}") {
             return Err(AuthorityError::SourceNotAllowed { name: genesis.source.clone() });
@@ -190,14 +193,13 @@ impl Registry {
         if !signer_fits || matches!(payload, Payload::LedgerCreated(_)) {
             return Err(AuthorityError::TypeNotAllowed { name: rule.name.to_owned() });
         }
-        if by_ledger {
-            return self.check_own_subject(facts, payload);
-        }
-        if !by_root {
+        if by_ledger || by_root {
+            self.check_own_subject(facts, payload)?;
+        } else {
             for enrolment in signatures.iter().filter_map(|signature| self.keys.get(&signature.keyid)) {
                 check_scope(enrolment.scope(), rule.name, rule.roles, facts)?;
                 if let Payload::KeyEnrolled(_) = payload {
-                    keys::check_delegation(enrolment.scope(), payload)?;
+                    keys::check_delegation(enrolment, payload)?;
                 }
             }
         }
@@ -205,8 +207,8 @@ impl Registry {
     }
 
     fn check_own_subject(&self, facts: &Facts, payload: &Payload) -> Result<(), AuthorityError> {
-        let own = format!("ledger/{}", self.origin);
-        if matches!(payload, Payload::ProducerHeartbeat(_)) && facts.subject != own {
+        let about_itself = matches!(payload, Payload::ProducerHeartbeat(_) | Payload::LedgerKeyRotated(_));
+        if about_itself && facts.subject != format!("ledger/{}", self.origin) {
             return Err(AuthorityError::NameNotAllowed { subject: facts.subject.clone() });
         }
         Ok(())
@@ -228,8 +230,7 @@ impl Registry {
             Payload::KeyRotated(event) => {
                 new(&event.keyid)?;
                 keys::sound(event.keyid, event.public_key.as_str())?;
-                let old = enrolled(&event.replaces)?;
-                if old.is_revoked() { Err(AuthorityError::Revoked(event.replaces)) } else { Ok(()) }
+                enrolled(&event.replaces)?.check_current()
             }
             Payload::KeyRevoked(event) => {
                 let old = enrolled(&event.keyid)?;
@@ -286,8 +287,9 @@ fn check_scope(scope: &Scope, name: &str, roles: &[Role], facts: &Facts) -> Resu
     if !scope.roles.iter().any(|role| roles.contains(role)) {
         return Err(AuthorityError::RoleNotAllowed { name: name.to_owned(), roles: scope.roles.clone() });
     }
-    let about_a_key = facts.subject.starts_with("key/");
-    if !about_a_key && !scope.names.iter().any(|pattern: &Pattern| pattern.matches(&facts.subject)) {
+    // A new key has no name yet that an enroller's scope could hold: its enrolment is held to the scope that it gives.
+    let about_a_new_key = name == "key.enrolled";
+    if !about_a_new_key && !scope.names.iter().any(|pattern: &Pattern| pattern.matches(&facts.subject)) {
         return Err(AuthorityError::NameNotAllowed { subject: facts.subject.clone() });
     }
     Ok(())

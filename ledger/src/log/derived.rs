@@ -5,7 +5,13 @@
 //! They are written behind the commit without a sync; `derived/stamp` says up to which size they have been synced, so
 //! that what a crash may have eaten is made again from there. Losing them loses nothing.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use lineal_schemas::digest::{RootHash, sha256};
 
@@ -66,6 +72,8 @@ pub struct Derived {
     offsets: Box<dyn StoredFile>,
     batches: Box<dyn StoredFile>,
     hashes: Box<dyn StoredFile>,
+    /// A write or a sync failed: the cache may call clean what the disk does not hold, so nothing is stamped any more.
+    failed: AtomicBool,
 }
 
 impl Derived {
@@ -77,7 +85,7 @@ impl Derived {
         };
         let (offsets, batches, hashes) = (file("derived/offsets")?, file("derived/batches")?, file("derived/hashes")?);
         let stamp = storage::read_all(&*storage, STAMP)?.and_then(|bytes| Stamp::from_bytes(&bytes));
-        let derived = Self { storage, offsets, batches, hashes };
+        let derived = Self { storage, offsets, batches, hashes, failed: AtomicBool::new(false) };
         let relied = match stamp.filter(|stamp| stamp.size <= at_most) {
             Some(stamp) => derived.check(stamp).unwrap_or(None).map(|frontier| (stamp, frontier)),
             None => None,
@@ -97,16 +105,22 @@ impl Derived {
         let offsets: Vec<u8> = additions.offsets.iter().flat_map(|offset| offset.to_be_bytes()).collect();
         let pairs = additions.batches.iter().flat_map(|(size, offset)| [size.to_be_bytes(), offset.to_be_bytes()]);
         let ends: Vec<u8> = pairs.flatten().collect();
-        self.hashes.write_at(&additions.hashes, stored_count(size) * HASH_BYTES)?;
-        self.offsets.write_at(&offsets, size * 8)?;
-        self.batches.write_at(&ends, batches * 16)
+        let written = self
+            .hashes
+            .write_at(&additions.hashes, stored_count(size) * HASH_BYTES)
+            .and_then(|()| self.offsets.write_at(&offsets, size * 8))
+            .and_then(|()| self.batches.write_at(&ends, batches * 16));
+        written.inspect_err(|_error| self.failed.store(true, Ordering::Release))
     }
 
-    /// Syncs the files and then says so in the stamp.
+    /// Syncs the files and then says so in the stamp. After any failed write or sync of them it refuses, until the
+    /// record is opened again and they are written again from the last stamp on.
     pub fn stamp(&self, stamp: Stamp) -> io::Result<()> {
-        self.hashes.sync()?;
-        self.offsets.sync()?;
-        self.batches.sync()?;
+        if self.failed.load(Ordering::Acquire) {
+            return Err(io::Error::other("a derived file could not be written: opening the record makes it again"));
+        }
+        let synced = [&self.hashes, &self.offsets, &self.batches].into_iter().try_for_each(|file| file.sync());
+        synced.inspect_err(|_error| self.failed.store(true, Ordering::Release))?;
         storage::replace(&*self.storage, STAMP, &stamp.to_bytes())
     }
 

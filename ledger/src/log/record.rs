@@ -8,9 +8,11 @@ use std::{
 };
 
 use lineal_schemas::{
-    digest::RootHash,
+    checkpoint::SignedCheckpoint,
+    digest::{EventDigest, RootHash},
     head::Head,
-    line::{self, Line, LineError},
+    line::Line,
+    merkle::{leaf_hash, verify_inclusion},
     receipt::Receipt,
 };
 
@@ -42,8 +44,8 @@ pub enum ReadError {
         /// Entries committed.
         size: u64,
     },
-    /// The line is not what it was when it was committed.
-    #[error("the line of entry {index} is damaged: {found}")]
+    /// What is read is not what was committed: the record is damaged, or a derived file is.
+    #[error("entry {index} does not read as it was committed: {found}")]
     Damaged {
         /// The entry.
         index: u64,
@@ -73,6 +75,24 @@ pub struct StoredEntry {
 }
 
 impl StoredEntry {
+    /// A line read from disk, if it is that of entry `index`, with its event or none.
+    fn check(index: u64, line: Vec<u8>) -> Result<Self, ReadError> {
+        let damaged = |found: String| ReadError::Damaged { index, found };
+        match Line::parse(&line).map_err(|error| damaged(error.to_string()))? {
+            Line::Entry { entry, .. } if entry.index != index => {
+                Err(damaged(format!("the line of entry {}", entry.index)))
+            }
+            Line::Entry { entry, body: Some(body), .. } if EventDigest::of(body) != entry.event => {
+                Err(damaged(format!("an event with the digest {}", EventDigest::of(body))))
+            }
+            Line::Entry { entry_bytes, .. } => {
+                let tab = entry_bytes.len();
+                Ok(Self { index, line, tab })
+            }
+            Line::Checkpoint(_) => Err(damaged("a checkpoint".to_owned())),
+        }
+    }
+
     /// The entry's bytes: the Merkle leaf.
     pub fn entry_bytes(&self) -> &[u8] {
         self.line.get(..self.tab).unwrap_or_default()
@@ -144,6 +164,11 @@ impl Record {
         &self.derived
     }
 
+    /// All segments, in order.
+    pub fn segments(&self) -> Vec<Segment> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The segment that holds entry `index`.
     pub fn segment_of(&self, index: u64) -> Option<Segment> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
@@ -156,10 +181,7 @@ impl Record {
         if index >= size {
             return Err(ReadError::NoSuchEntry { index, size });
         }
-        let line = self.line_at(index, self.derived.offset(index)?)?;
-        let damaged = |error: LineError| ReadError::Damaged { index, found: error.to_string() };
-        let tab = line::split(&line).ok_or(LineError::NoTab).map_err(damaged)?.0.len();
-        Ok(StoredEntry { index, line, tab })
+        StoredEntry::check(index, self.line_at(index, self.derived.offset(index)?)?)
     }
 
     /// Entries from `from` to `to`, each given to `visit` in order, read in one go.
@@ -176,12 +198,10 @@ impl Record {
             let mut lines = Lines::new(&*segment.file, self.derived.offset(index)?, segment.file.length()?);
             while index < to {
                 let Next::Line(located) = lines.next_line()? else { break };
-                if located.line.first() != Some(&b'{') {
+                if located.line.first() == Some(&b'"') {
                     continue;
                 }
-                let tab = line::split(located.line).map(|(entry, _body)| entry.len());
-                let tab = tab.ok_or_else(|| ReadError::Damaged { index, found: LineError::NoTab.to_string() })?;
-                visit(StoredEntry { index, line: located.line.to_vec(), tab })?;
+                visit(StoredEntry::check(index, located.line.to_vec())?)?;
                 index += 1;
             }
             if self.segment_of(index).is_some_and(|next| next.first == segment.first) && index < to {
@@ -207,11 +227,17 @@ impl Record {
         }
     }
 
-    /// The receipt of entry `index`: always the same bytes, against the checkpoint of its own batch.
+    /// The receipt of entry `index`: always the same bytes, against the checkpoint of its own batch. It is checked before
+    /// it is given: a damaged derived file makes an error, never a receipt that does not hold.
     pub fn receipt(&self, index: u64) -> Result<String, ReadError> {
         let entry = self.get(index)?;
         let (size, checkpoint) = self.checkpoint_of(index, self.committed().batches)?;
         let path = self.derived.hashes().inclusion(index, size)?;
+        let damaged = |found: String| ReadError::Damaged { index, found };
+        let signed = SignedCheckpoint::parse(&checkpoint).map_err(|error| damaged(error.to_string()))?;
+        let (leaf, root) = (leaf_hash(entry.entry_bytes()), signed.checkpoint().root);
+        verify_inclusion(index, signed.checkpoint().size, &leaf, &path, &root)
+            .map_err(|error| damaged(error.to_string()))?;
         Ok(Receipt::build(entry.entry_bytes(), index, &path, &checkpoint))
     }
 
@@ -220,9 +246,17 @@ impl Record {
         Ok(self.derived.hashes().inclusion(index, size)?)
     }
 
-    /// The root of the tree of `size` entries.
+    /// The root of the tree of `size` entries, compared with the checkpoint where a batch ends there.
     pub fn root(&self, size: u64) -> Result<RootHash, ReadError> {
-        Ok(self.derived.hashes().frontier(size)?.root())
+        let root = self.derived.hashes().frontier(size)?.root();
+        let Some(last) = size.checked_sub(1) else { return Ok(root) };
+        let (ends, checkpoint) = self.checkpoint_of(last, self.committed().batches)?;
+        let damaged = |found: String| ReadError::Damaged { index: last, found };
+        let signed = SignedCheckpoint::parse(&checkpoint).map_err(|error| damaged(error.to_string()))?;
+        if ends == size && signed.checkpoint().root != root {
+            return Err(damaged(format!("the root {root} in the derived files")));
+        }
+        Ok(root)
     }
 }
 

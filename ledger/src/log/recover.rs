@@ -49,9 +49,11 @@ pub enum OpenError {
     /// Neither slot of the head can be believed.
     #[error("damaged head: {0}")]
     Head(#[from] HeadError),
-    /// A segment that the head needs is not there, or too short.
-    #[error("damaged record: segment {segment:020}.log holds {found} bytes, the head covers {expected}")]
+    /// A segment that the head needs is not there, or ends too early, though with a whole line.
+    #[error("damaged record: from index {index} on: segment {segment:020}.log holds {found} bytes, the head covers {expected}")]
     Short {
+        /// The first entry that is missing; for a checkpoint, the size that it should have.
+        index: u64,
         /// The segment.
         segment: u64,
         /// Bytes there; 0 where it is missing.
@@ -62,6 +64,16 @@ pub enum OpenError {
     /// A line up to the head is not what it was when it was committed.
     #[error(transparent)]
     Damaged(#[from] Damage),
+}
+
+impl OpenError {
+    /// The entry that is damaged, or the first that is missing; `None` where no entry is to blame.
+    pub const fn index(&self) -> Option<u64> {
+        match self {
+            Self::Short { index, .. } | Self::Damaged(Damage { index, .. }) => Some(*index),
+            Self::Io { .. } | Self::NoRecord | Self::Head(_) => None,
+        }
+    }
 }
 
 impl From<io::Error> for OpenError {
@@ -81,16 +93,22 @@ pub struct Recovery {
     pub checked: u64,
 }
 
-/// Makes the files of a new, empty record.
+/// Makes the files of a new, empty record; an error if there is one.
 pub fn create(storage: &dyn Storage) -> io::Result<()> {
-    storage.create(&segment_name(0))?.sync()?;
+    let segment = match storage.open(&segment_name(0))? {
+        Some(file) => file,
+        None => storage.create(&segment_name(0))?,
+    };
+    if segment.length()? > 0 || storage.open(HEAD_FILE)?.is_some() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    segment.sync()?;
+    // A crash up to here leaves an empty segment and no head: no record, and the next attempt uses the segment.
     let head = Head { batch: 0, size: 0, root: Frontier::default().root(), segment: 0, length: 0 };
-    let file = storage.create(HEAD_FILE)?;
     let mut slots = [0; HEAD_BYTES];
     let (even, _odd) = slots.split_at_mut(HEAD_BYTES / 2);
     even.copy_from_slice(&head.to_slot());
-    file.write_at(&slots, 0)?;
-    file.sync()
+    storage::replace(storage, HEAD_FILE, &slots)
 }
 
 /// How to open a record.
@@ -102,7 +120,8 @@ pub enum Mode {
     Read,
 }
 
-/// Opens the record of the ledger `origin`. `is_ours` tells whether a checkpoint is signed by the ledger.
+/// Opens the record of the ledger `origin`. `is_ours` tells whether a checkpoint is signed by a key that is, or was,
+/// the ledger's.
 pub fn open(
     storage: &Arc<dyn Storage>,
     origin: &str,
@@ -110,46 +129,49 @@ pub fn open(
     is_ours: &dyn Fn(&SignedCheckpoint) -> bool,
 ) -> Result<(Log, Recovery), OpenError> {
     let head_file = storage.open(HEAD_FILE)?.ok_or(OpenError::NoRecord)?;
-    let mut slots = vec![0; HEAD_BYTES];
-    head_file.read_at(&mut slots, 0)?;
-    let head = Head::newest(&slots)?;
-    let segments = open_segments(&**storage, &head)?;
+    let head = Head::newest(&storage::read_all(&**storage, HEAD_FILE)?.ok_or(OpenError::NoRecord)?)?;
+    let segments = open_segments(&**storage)?;
     let (derived, relied) = Derived::open(storage.clone(), head.size)?;
     let small = head.segment == 0 && head.length <= WHOLE_CHECK_BYTES;
-    let relied = relied.filter(|_| !small);
-    let mut opening = Opening::start(origin, &segments, derived, relied)?;
+    let mut opening = Opening::new(origin, segments, derived, is_ours);
+    if let Some((stamp, frontier)) = relied.filter(|(stamp, _frontier)| !small && stamp.size > 0) {
+        opening.resume(stamp, frontier, &head);
+    }
     let before = opening.position.size();
     opening.walk_to(&head)?;
     let mut recovery = Recovery { checked: head.size - before, ..Recovery::default() };
     let head = match mode {
-        Mode::Write => opening.settle(&**storage, &*head_file, head, is_ours, &mut recovery)?,
+        Mode::Write => opening.settle(&**storage, &*head_file, head, &mut recovery)?,
         Mode::Read => head,
     };
     Ok((opening.finish(storage.clone(), head_file, head)?, recovery))
 }
 
-/// All segments, the ones that the head covers checked for their lengths.
-fn open_segments(storage: &dyn Storage, head: &Head) -> Result<Vec<Segment>, OpenError> {
+/// All segments that there are.
+fn open_segments(storage: &dyn Storage) -> Result<Vec<Segment>, OpenError> {
     let mut segments = Vec::new();
     for name in storage.list(FOLDER)? {
-        let first =
-            name.strip_suffix(".log").filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok());
+        let first = name.strip_suffix(".log").filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok());
         let Some(first) = first else { continue };
         if let Some(file) = storage.open(&segment_name(first))? {
             segments.push(Segment { first, file: file.into() });
         }
     }
     segments.sort_by_key(|segment| segment.first);
-    let last = segments.iter().find(|segment| segment.first == head.segment);
-    let found = last.map_or(Ok(0), |segment| segment.file.length())?;
-    if last.is_none() || found < head.length {
-        return Err(OpenError::Short { segment: head.segment, found, expected: head.length });
-    }
     Ok(segments)
 }
 
+/// Where the walk goes on behind a stamp.
+struct Resumed {
+    previous: EntryHash,
+    received: Timestamp,
+    end: u64,
+    checkpoint: String,
+}
+
 /// The walk from the last stamp to the end.
-struct Opening {
+struct Opening<'o> {
+    is_ours: &'o dyn Fn(&SignedCheckpoint) -> bool,
     position: Position,
     segments: Vec<Segment>,
     derived: Derived,
@@ -162,90 +184,105 @@ struct Opening {
     checkpoint: String,
 }
 
-impl Opening {
-    fn start(
+impl<'o> Opening<'o> {
+    fn new(
         origin: &str,
-        segments: &[Segment],
+        segments: Vec<Segment>,
         derived: Derived,
-        relied: Option<(Stamp, Frontier)>,
-    ) -> Result<Self, OpenError> {
-        let mut opening = Self {
+        is_ours: &'o dyn Fn(&SignedCheckpoint) -> bool,
+    ) -> Self {
+        Self {
+            is_ours,
             position: Position::start(origin),
-            segments: segments.to_vec(),
+            segments,
             derived,
             batches: 0,
             at: (0, 0),
             additions: Additions::default(),
             unwritten: (0, 0),
             checkpoint: String::new(),
-        };
-        if let Some((stamp, frontier)) = relied.filter(|(stamp, _frontier)| stamp.size > 0) {
-            opening.resume(stamp, frontier)?;
         }
-        Ok(opening)
     }
 
-    /// Goes to the end of the batch of the stamp.
-    fn resume(&mut self, stamp: Stamp, frontier: Frontier) -> Result<(), OpenError> {
+    /// Goes to the end of the batch of the stamp. Where the derived files and the record do not fit, it stays at the
+    /// start: the whole walk then makes the files again, or says what in the record is damaged.
+    fn resume(&mut self, stamp: Stamp, frontier: Frontier, head: &Head) {
         let last = stamp.size - 1;
-        let number = self.segments.iter().rposition(|segment| segment.first <= last).unwrap_or(0);
-        let Some(segment) = self.segments.get(number) else { return Ok(()) };
-        let damaged = |found: String| Damage {
-            index: last,
-            segment: segment.first,
-            offset: 0,
-            rule: "stamped-entry",
-            expected: "the last entry that the derived files reflect, and its checkpoint".to_owned(),
-            found,
+        let covered = |segment: &Segment| segment.first <= last && segment.first <= head.segment;
+        let Some(number) = self.segments.iter().rposition(covered) else { return };
+        let Some(segment) = self.segments.get(number) else { return };
+        let Some(resumed) = self.stamped(stamp, segment) else { return };
+        self.position = Position {
+            frontier,
+            previous: resumed.previous,
+            received: resumed.received,
+            batch_start: stamp.size,
+            ..self.position.clone()
         };
-        let entry_line = read_line(&*segment.file, self.derived.offset(last)?, last);
-        let entry_line = entry_line.map_err(|error| damaged(error.to_string()))?;
-        let (_size, offset) = self.derived.batch(stamp.batches - 1)?;
-        let checkpoint_line = read_line(&*segment.file, offset, last).map_err(|error| damaged(error.to_string()))?;
-        let (previous, received) = match Line::parse(&entry_line) {
-            Ok(Line::Entry { entry, entry_bytes, .. }) if entry.index == last => {
-                (EntryHash::of(entry_bytes), entry.received)
-            }
-            _ => return Err(damaged("another line".to_owned()).into()),
-        };
-        let Ok(Line::Checkpoint(text)) = Line::parse(&checkpoint_line) else {
-            return Err(damaged("no checkpoint".to_owned()).into());
-        };
-        let signed = SignedCheckpoint::parse(&text).map_err(|error| damaged(error.to_string()))?;
-        if signed.checkpoint().root != stamp.root || signed.checkpoint().size != stamp.size {
-            return Err(damaged(format!("a checkpoint of size {}", signed.checkpoint().size)).into());
-        }
-        self.position = Position { frontier, previous, received, batch_start: stamp.size, ..self.position.clone() };
-        (self.at, self.batches) = ((number, offset + checkpoint_line.len() as u64 + 1), stamp.batches);
-        (self.unwritten, self.checkpoint) = ((stamp.size, stamp.batches), text);
-        Ok(())
+        (self.at, self.batches) = ((number, resumed.end), stamp.batches);
+        (self.unwritten, self.checkpoint) = ((stamp.size, stamp.batches), resumed.checkpoint);
+    }
+
+    /// The last entry that the stamp covers, and its checkpoint; `None` unless they are what the derived files say.
+    fn stamped(&self, stamp: Stamp, segment: &Segment) -> Option<Resumed> {
+        let last = stamp.size - 1;
+        let at = (self.derived.offset(last), self.derived.batch(stamp.batches.checked_sub(1)?));
+        let (Ok(entry_at), Ok((_size, checkpoint_at))) = at else { return None };
+        let lines = (read_line(&*segment.file, entry_at, last), read_line(&*segment.file, checkpoint_at, last));
+        let (Ok(entry_line), Ok(checkpoint_line)) = lines else { return None };
+        let parsed = (Line::parse(&entry_line), Line::parse(&checkpoint_line));
+        let (Ok(Line::Entry { entry, entry_bytes, .. }), Ok(Line::Checkpoint(checkpoint))) = parsed else { return None };
+        let signed = SignedCheckpoint::parse(&checkpoint);
+        let fits = signed.is_ok_and(|signed| {
+            let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
+            size == stamp.size && root == stamp.root && (self.is_ours)(&signed)
+        });
+        (fits && entry.index == last).then(|| Resumed {
+            previous: EntryHash::of(entry_bytes),
+            received: entry.received,
+            end: checkpoint_at + checkpoint_line.len() as u64 + 1,
+            checkpoint,
+        })
     }
 
     /// Walks everything that the head covers.
     fn walk_to(&mut self, head: &Head) -> Result<(), OpenError> {
-        loop {
-            let Some(segment) = self.segments.get(self.at.0).cloned() else { break };
-            let covers_end = segment.first == head.segment;
+        let mut found = 0;
+        while let Some(segment) = self.segments.get(self.at.0).cloned().filter(|next| next.first <= head.segment) {
             if segment.first != self.position.size() && self.at.1 == 0 {
                 return Err(self.damage(&segment, "segment-name", &self.position.size(), &segment.first).into());
             }
-            let limit = if covers_end { head.length } else { segment.file.length()? };
-            self.walk_segment(&segment, limit)?;
-            if covers_end {
-                break;
+            let length = segment.file.length()?;
+            if segment.first < head.segment {
+                self.walk_segment(&segment, length)?;
+                if self.position.batch_start != self.position.size() {
+                    return Err(self.damage(&segment, "segment-end", &"a checkpoint at its end", &"none").into());
+                }
+                self.at = (self.at.0 + 1, 0);
+                continue;
             }
-            self.at = (self.at.0 + 1, 0);
+            self.walk_segment(&segment, length.min(head.length))?;
+            found = length;
+            if length >= head.length {
+                return self.arrived(head, &segment);
+            }
+            break;
         }
+        let (index, segment, expected) = (self.position.size(), head.segment, head.length);
+        Err(OpenError::Short { index, segment, found, expected })
+    }
+
+    /// What was walked must be what the head says.
+    fn arrived(&self, head: &Head, segment: &Segment) -> Result<(), OpenError> {
         let (size, root) = (self.position.size(), self.position.frontier.root());
-        let last = self.segments.get(self.at.0).cloned();
-        match last {
-            Some(segment) if size != head.size || root != head.root || self.position.batch_start != size => {
-                let found = format!("size {size} and root {root}");
-                let expected = format!("size {} and root {} as the head says", head.size, head.root);
-                Err(self.damage(&segment, "head", &expected, &found).into())
-            }
-            _ => Ok(()),
+        // A checkpoint that is gone leaves a chain and a tree without fault, but a batch less.
+        let whole = self.position.batch_start == size && self.batches == head.batch;
+        if whole && size == head.size && root == head.root {
+            return Ok(());
         }
+        let found = format!("{} batches, size {size} and root {root}", self.batches);
+        let expected = format!("{} batches, size {} and root {} as the head says", head.batch, head.size, head.root);
+        Err(self.damage(segment, "head", &expected, &found).into())
     }
 
     fn damage(
@@ -272,6 +309,11 @@ impl Opening {
             match lines.next_line()? {
                 Next::Line(located) => {
                     let step = self.position.step(located.line, segment.first, located.offset)?;
+                    if matches!(&step, Step::Checkpoint { signed, .. } if !(self.is_ours)(signed)) {
+                        let found = "none that verifies, or a known one that does not";
+                        let expected = "a signature of the ledger";
+                        return Err(self.damage(segment, "checkpoint-signature", &expected, &found).into());
+                    }
                     self.note(step, located.offset)?;
                 }
                 Next::End => return Ok(()),
@@ -314,19 +356,14 @@ impl Opening {
         storage: &dyn Storage,
         head_file: &dyn StoredFile,
         head: Head,
-        is_ours: &dyn Fn(&SignedCheckpoint) -> bool,
         recovery: &mut Recovery,
     ) -> Result<Head, OpenError> {
-        let mut settled = head;
+        let mut heads = vec![head];
         while let Some(segment) = self.segments.get(self.at.0).cloned() {
-            if segment.first != settled.segment && segment.first != self.position.size() {
-                break;
-            }
             let begin = self.at.1;
-            let kept = self.whole_batches(&segment, begin, is_ours)?;
+            let kept = self.whole_batches(&segment, begin, &mut heads)?;
             if kept > begin {
                 rewrite(&*segment.file, begin, kept)?;
-                settled = self.head_after(settled, segment.first, kept);
             }
             let length = segment.file.length()?;
             if length > kept {
@@ -340,34 +377,17 @@ impl Opening {
             self.at = (self.at.0 + 1, 0);
         }
         for segment in self.segments.split_off((self.at.0 + 1).min(self.segments.len())) {
-            let name = format!("torn/{:020}.log", segment.first);
+            let name = unused_name(storage, &format!("torn/{:020}.log", segment.first))?;
             storage.rename(&segment_name(segment.first), &name)?;
             recovery.torn.push((name, segment.file.length()?));
         }
+        let settled = write_heads(head_file, &heads)?;
         recovery.kept = settled.size - head.size;
-        // The newest slot may be in the page cache alone as well: write and sync it before anything is acknowledged.
-        head_file.write_at(&settled.to_slot(), settled.slot_offset())?;
-        head_file.sync()?;
         Ok(settled)
     }
 
-    fn head_after(&self, head: Head, segment: u64, length: u64) -> Head {
-        Head {
-            batch: head.batch + u64::from(self.position.size() != head.size),
-            size: self.position.size(),
-            root: self.position.frontier.root(),
-            segment,
-            length,
-        }
-    }
-
-    /// Walks on from `begin` as far as whole, signed batches go, and gives their end.
-    fn whole_batches(
-        &mut self,
-        segment: &Segment,
-        begin: u64,
-        is_ours: &dyn Fn(&SignedCheckpoint) -> bool,
-    ) -> Result<u64, OpenError> {
+    /// Walks on from `begin` as far as whole, signed batches go, and gives their end, and the head after each.
+    fn whole_batches(&mut self, segment: &Segment, begin: u64, heads: &mut Vec<Head>) -> Result<u64, OpenError> {
         let mut lines = Lines::new(&*segment.file, begin, segment.file.length()?);
         let (mut end, mut trial) = (begin, self.position.clone());
         let mut batch = Additions::default();
@@ -378,8 +398,8 @@ impl Opening {
                     batch.offsets.push(offset);
                     batch.hashes.extend(hashes);
                 }
-                Ok(Step::Checkpoint { text, .. }) => {
-                    if !SignedCheckpoint::parse(&text).is_ok_and(|signed| is_ours(&signed)) {
+                Ok(Step::Checkpoint { text, signed }) => {
+                    if !(self.is_ours)(&signed) {
                         break;
                     }
                     end = offset + located.line.len() as u64 + 1;
@@ -389,6 +409,8 @@ impl Opening {
                     self.batches += 1;
                     self.checkpoint = text;
                     self.position = trial.clone();
+                    let (size, root) = (trial.size(), trial.frontier.root());
+                    heads.push(Head { batch: self.batches, size, root, segment: segment.first, length: end });
                 }
                 Err(_damage) => break,
             }
@@ -404,10 +426,11 @@ impl Opening {
         head: Head,
     ) -> Result<Log, OpenError> {
         self.write_derived()?;
-        let segment = self.segments.iter().find(|segment| segment.first == head.segment);
-        let missing = OpenError::Short { segment: head.segment, found: 0, expected: head.length };
-        let segment = segment.ok_or(missing)?.file.clone();
-        let (previous, received) = (self.position.previous, self.position.received.max(Timestamp::MIN));
+        // A segment beyond the head's holds nothing committed, whatever its name: rolling opens it when it is due.
+        self.segments.retain(|segment| segment.first <= head.segment);
+        let missing = OpenError::Short { index: head.size, segment: head.segment, found: 0, expected: head.length };
+        let segment = self.segments.last().ok_or(missing)?.file.clone();
+        let (previous, received) = (self.position.previous, self.position.received);
         let committed = Committed { head, batches: self.batches, checkpoint: self.checkpoint.into() };
         let record = Record::new(self.position.origin.clone(), self.derived, self.segments, committed);
         Ok(Log {
@@ -426,6 +449,29 @@ impl Opening {
     }
 }
 
+/// Writes the last of `heads`, which begin with the one that was read, and gives it.
+///
+/// The one that was read may be in the page cache alone, so it is written again where nothing was kept. Its slot is
+/// written over only once the other one is good, since that may be the damaged one of the two.
+fn write_heads(head_file: &dyn StoredFile, heads: &[Head]) -> io::Result<Head> {
+    let [read, .., last] = heads else {
+        let [read] = heads else { return Err(io::ErrorKind::InvalidInput.into()) };
+        return write_head(head_file, *read);
+    };
+    if last.slot_offset() == read.slot_offset()
+        && let [.., before, _last] = heads
+    {
+        write_head(head_file, *before)?;
+    }
+    write_head(head_file, *last)
+}
+
+fn write_head(head_file: &dyn StoredFile, head: Head) -> io::Result<Head> {
+    head_file.write_at(&head.to_slot(), head.slot_offset())?;
+    head_file.sync()?;
+    Ok(head)
+}
+
 /// Writes what stands from `begin` to `end` again in place, and syncs it.
 fn rewrite(file: &dyn StoredFile, begin: u64, end: u64) -> io::Result<()> {
     const PIECE: u64 = 1 << 20;
@@ -439,12 +485,33 @@ fn rewrite(file: &dyn StoredFile, begin: u64, end: u64) -> io::Result<()> {
     file.sync()
 }
 
-/// Copies a torn tail to `torn/`, durably.
+/// Copies a torn tail to `torn/`, durably, beside all that was set aside before.
 fn set_aside(storage: &dyn Storage, segment: &Segment, from: u64, to: u64) -> io::Result<(String, u64)> {
     let count = usize::try_from(to - from).map_err(|_too_large| io::ErrorKind::FileTooLarge)?;
     let mut tail = vec![0; count];
     segment.file.read_at(&mut tail, from)?;
-    let name = format!("torn/{:020}.log.{from}", segment.first);
+    let plain = format!("torn/{:020}.log.{from}", segment.first);
+    let mut name = plain.clone();
+    for number in 1_u64.. {
+        match storage::read_all(storage, &name)? {
+            // Copied by a recovery that crashed before it cut.
+            Some(copied) if copied == tail => return Ok((name, to - from)),
+            Some(_another) => name = format!("{plain}-{number}"),
+            None => break,
+        }
+    }
     storage::replace(storage, &name, &tail)?;
     Ok((name, to - from))
+}
+
+/// `plain`, or with a number behind it where there is such a file.
+fn unused_name(storage: &dyn Storage, plain: &str) -> io::Result<String> {
+    let mut name = plain.to_owned();
+    for number in 1_u64.. {
+        if storage.open(&name)?.is_none() {
+            break;
+        }
+        name = format!("{plain}-{number}");
+    }
+    Ok(name)
 }

@@ -5,7 +5,7 @@
 
 use lineal_schemas::{
     checkpoint::SignedCheckpoint,
-    digest::{EntryHash, EventDigest, RootHash},
+    digest::{EntryHash, EventDigest},
     line::Line,
     merkle::leaf_hash,
     timestamp::Timestamp,
@@ -62,8 +62,8 @@ pub enum Step<'a> {
     Checkpoint {
         /// Its text.
         text: String,
-        /// The root, which is that of the entries before.
-        root: RootHash,
+        /// As read: of the entries before, but its signatures are the caller's to judge.
+        signed: SignedCheckpoint,
     },
 }
 
@@ -135,7 +135,7 @@ impl Position {
                     return Err(damage("checkpoint-root", &root, &checkpoint.root));
                 }
                 self.batch_start = index;
-                Ok(Step::Checkpoint { text, root })
+                Ok(Step::Checkpoint { text, signed })
             }
         }
     }

@@ -94,6 +94,15 @@ impl Enrolment {
         }
     }
 
+    /// Whether it can still have a successor: a second one would let it speak again after it retired.
+    pub(super) const fn check_current(&self) -> Result<(), AuthorityError> {
+        match self.replaced {
+            _ if self.revoked.is_some() => Err(AuthorityError::Revoked(self.key.keyid())),
+            Some((by, at)) => Err(AuthorityError::Retired { keyid: self.key.keyid(), by, at }),
+            None => Ok(()),
+        }
+    }
+
     /// The key.
     pub const fn key(&self) -> &PublicKey {
         &self.key
@@ -206,12 +215,14 @@ pub(super) fn scope_of(event: &KeyEnrolled) -> Result<Scope, AuthorityError> {
     })
 }
 
-/// An enroller gives what it has, for a limited time, and never the right to enrol.
-pub(super) fn check_delegation(own: &Scope, payload: &Payload) -> Result<(), AuthorityError> {
+/// An enroller gives what it has, for no longer than it has it itself, and never the right to enrol.
+pub(super) fn check_delegation(own: &Enrolment, payload: &Payload) -> Result<(), AuthorityError> {
     let Payload::KeyEnrolled(event) = payload else { return Ok(()) };
     let given = scope_of(event)?;
     let enrols = given.roles.iter().any(|role| matches!(role, Role::Enroller | Role::Admin));
-    if enrols || event.not_after.is_none() || !own.contains(&given) {
+    let until = event.not_after.as_ref().and_then(Time::timestamp);
+    let outlives = until.is_none_or(|until| own.not_after.is_some_and(|own| until > own));
+    if enrols || outlives || !own.scope.contains(&given) {
         return Err(AuthorityError::OutsideDelegation);
     }
     Ok(())

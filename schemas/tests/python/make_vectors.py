@@ -71,7 +71,8 @@ class Key:
 
     def vkey(self, origin=ORIGIN):
         key = b"\x01" + self.raw
-        return f"{origin}+{sha256(origin.encode() + b'%c' % 10 + key)[:8]}+{b64(key)}"
+        keyhash = sha256(origin.encode() + b"\n" + key)[:8]
+        return f"{origin}+{keyhash}+{b64(key)}"
 
 
 def headers(event, *keys):
@@ -676,7 +677,7 @@ def make_authority():
     case(w, "source-above-its-pattern", "`payments/**` is not `payments`", says(w, source="https://ci.example/payments"), [trainer], "rejected", "source-not-allowed", fills=False)
     case(w, "wrong-subject", "a name outside the key's names", says(w, subject="dataset/other/transactions"), [trainer], "rejected", "name-not-allowed", fills=True)
     case(w, "subject-beside-its-pattern", "`dataset/payments/**` is not `dataset/payments2/...`", says(w, subject="dataset/payments2/transactions"), [trainer], "rejected", "name-not-allowed", fills=True)
-    observed = {"service": "service/payments/fraud@eu-1/prod", "servingSets": [{"components": [{"role": "model", "artifact": {"digest": {"sha256": sha256(b"weights")}}}]}],
+    observed = {"service": "service/payments/fraud@eu-1/prod", "servingSet": [{"components": [{"role": "model", "artifact": {"digest": {"sha256": sha256(b"weights")}}}]}],
                 "observedAt": "2026-11-23T21:50:00Z", "observer": "cluster-eu-1", "complete": True}
     OBSERVED = ("deployment.observed", "service/payments/fraud@eu-1/prod", observed)
     case(w, "wrong-type", "a type outside the key's types", says(w, *OBSERVED), [trainer], "rejected", "type-not-allowed", fills=True)

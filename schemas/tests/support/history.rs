@@ -1,7 +1,7 @@
 //! A ledger in memory, as small as one can be: it takes signed events through `inspect -> verify -> decide` and applies
 //! what is admitted. It has no log, no tree and no clock; what it decides is what any ledger must decide.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use lineal_schemas::{
     admission::{Authentic, Decision, Inspected, Unauthentic, decide, inspect},
@@ -22,18 +22,22 @@ pub enum Outcome {
     /// Its refusal is the next entry.
     Rejected {
         /// The name of the rule.
-        code: &'static str,
+        code: Cow<'static, str>,
         /// Whether the refusal fills its number.
         fills: bool,
     },
     /// Its conflict is the next entry.
-    Conflicted(&'static str),
+    Conflicted(Cow<'static, str>),
     /// Not now.
-    Later(&'static str),
+    Later(Cow<'static, str>),
     /// Waits for its key's enrolment.
     Parked,
     /// Not authenticated, or no genesis: nothing becomes of it.
-    Refused(&'static str),
+    Refused(Cow<'static, str>),
+}
+
+const fn refused(code: &'static str) -> Outcome {
+    Outcome::Refused(Cow::Borrowed(code))
 }
 
 /// What the events so far have led to.
@@ -54,14 +58,14 @@ impl History {
     pub fn offer(&mut self, signed: Signed, received: Timestamp) -> Outcome {
         let inspected = match inspect(signed) {
             Ok(inspected) => inspected,
-            Err(error) => return Outcome::Refused(error.code()),
+            Err(error) => return refused(error.code()),
         };
         let Some(registry) = &self.registry else { return self.begin(inspected) };
         let authentic = match inspected.verify(|keyid| registry.key(keyid).cloned()) {
             Ok(authentic) => authentic,
-            Err(Unauthentic::Wrong(error)) => return Outcome::Refused(error.code()),
+            Err(Unauthentic::Wrong(error)) => return refused(error.code()),
             Err(Unauthentic::UnknownKey(inspected, _)) if inspected.is_sound() => return Outcome::Parked,
-            Err(Unauthentic::UnknownKey(..)) => return Outcome::Refused("unknown-key"),
+            Err(Unauthentic::UnknownKey(..)) => return refused("unknown-key"),
         };
         let decision = self.decide(&authentic, received);
         self.apply(&authentic, decision, received)
@@ -78,17 +82,17 @@ impl History {
     fn begin(&mut self, genesis: Inspected) -> Outcome {
         let facts = match genesis.facts() {
             Ok(facts) => facts.clone(),
-            Err(error) => return Outcome::Refused(error.code()),
+            Err(error) => return refused(error.code()),
         };
         if let Err(error) = &facts.payload {
-            return Outcome::Refused(error.code());
+            return refused(error.code());
         }
         let registry = match Registry::create(&facts, &genesis.signed().signatures) {
             Ok(registry) => registry,
-            Err(error) => return Outcome::Refused(error.code()),
+            Err(error) => return refused(error.code()),
         };
         if genesis.verify(|keyid| registry.key(keyid).cloned()).is_err() {
-            return Outcome::Refused("wrong-signature");
+            return refused("wrong-signature");
         }
         let mut state = SourceState::default();
         state.place(&facts.claim()).unwrap();

@@ -1,0 +1,197 @@
+//! The answers: what a reader asks the record, each from the projections and the committed events alone.
+//!
+//! The last step of a committed event. Promises that every answer names the tree size that it was given at, that line 1
+//! of its text is the answer, and that what is not known is said and never left out. Never writes, never opens a file
+//! for a caller that may be far away ([`in_hand`] is for the caller's own side). (design.md §6)
+
+use std::io;
+
+use lineal_schemas::{
+    digest::{EventDigest, KeyId},
+    timestamp::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{index::store::StoreError, log::record::ReadError};
+
+mod graph;
+mod resolve;
+mod text;
+
+pub mod entries;
+pub mod print;
+pub mod running;
+pub mod trace;
+
+pub use entries::{EntryAnswer, LogLine, get, log_line};
+pub use resolve::{Resolved, Target, in_hand, resolve};
+pub use running::{Running, running};
+pub use trace::{MAX_NODES, Trace, Verdict, trace, trace_within};
+
+/// Why there is no answer. All of these exit with 2: could not decide.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// Nothing in the record has this name, digest or id.
+    #[error("nothing in the record is called `{asked}`")]
+    Unknown {
+        /// As asked.
+        asked: String,
+        /// Names that come near, the nearest first.
+        near: Vec<String>,
+    },
+    /// More than one thing has this name or prefix.
+    #[error("`{asked}` is ambiguous: {} things match", found.len())]
+    Ambiguous {
+        /// As asked.
+        asked: String,
+        /// What it could mean, at most [`resolve`]'s limit.
+        found: Vec<String>,
+    },
+    /// Too short to be a prefix of a digest.
+    #[error("`{asked}` is too short for a digest: give at least {least} of its hex digits")]
+    TooShort {
+        /// As asked.
+        asked: String,
+        /// How many digits are needed.
+        least: usize,
+    },
+    /// The event made nothing and describes nothing that has an ancestry.
+    #[error("entry {index} is a {kind} about `{subject}`: it has no ancestry to trace")]
+    NotTraceable {
+        /// The entry.
+        index: u64,
+        /// The name of its type.
+        kind: String,
+        /// Its subject.
+        subject: String,
+    },
+    /// The event's bytes have been erased.
+    #[error("the event of entry {index} has been erased: only its digest is left")]
+    Erased {
+        /// The entry.
+        index: u64,
+    },
+    /// A folder in hand.
+    #[error("`{path}` is a folder, and a folder is known by its dirHash")]
+    Folder {
+        /// The folder.
+        path: String,
+    },
+    /// A file in hand could not be read.
+    #[error("`{path}`: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The record.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The projections.
+    #[error(transparent)]
+    Index(#[from] StoreError),
+}
+
+impl AnswerError {
+    /// The stable name of this error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "unknown-name",
+            Self::Ambiguous { .. } => "ambiguous-name",
+            Self::TooShort { .. } => "prefix-too-short",
+            Self::NotTraceable { .. } => "not-traceable",
+            Self::Erased { .. } => "event-erased",
+            Self::Folder { .. } => "folder-in-hand",
+            Self::File { .. } => "file-unreadable",
+            Self::Read(ReadError::NoSuchEntry { .. }) => "no-such-entry",
+            Self::Read(_) => "record-unreadable",
+            Self::Index(_) => "index-failed",
+        }
+    }
+
+    /// What to try next, one hint a line.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Unknown { near, .. } => near.iter().map(|name| format!("did you mean `{name}`?")).collect(),
+            Self::Ambiguous { found, .. } => found.clone(),
+            Self::TooShort { .. } => vec!["an entry is asked for as `#17`".to_owned()],
+            Self::Folder { .. } => {
+                vec!["`lineal-emit dataset` prints a folder's dirHash; ask for `dirHash:<hex>`".to_owned()]
+            }
+            Self::Index(_) => vec!["`lineal rebuild` makes the index again".to_owned()],
+            Self::NotTraceable { .. } | Self::Erased { .. } | Self::File { .. } | Self::Read(_) => Vec::new(),
+        }
+    }
+
+    /// The exit code of a program that has no answer for this reason.
+    pub const fn exit_code(&self) -> u8 {
+        2
+    }
+}
+
+/// How far the record had come when an answer was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AsOf {
+    /// The ledger's origin.
+    pub origin: String,
+    /// Entries that the answer could take into account.
+    pub tree_size: u64,
+}
+
+/// A digest and how it was made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NamedDigest {
+    /// in-toto's name of how it was made: `sha256`, `dirHash`, `gitCommit`.
+    pub algorithm: String,
+    /// The digest as the event spells it.
+    pub value: String,
+}
+
+/// An event that an answer rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventRef {
+    /// The entry.
+    pub index: u64,
+    /// SHA-256 of the event's bytes.
+    pub event: EventDigest,
+    /// The name of its type, like `run.completed`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it is about.
+    pub subject: String,
+    /// When it happened, as the producer says.
+    pub time: Timestamp,
+    /// When the ledger took it.
+    pub received: Timestamp,
+    /// Who signed it.
+    pub signers: Vec<Signer>,
+    /// The entry of the `record.corrected` whose data stand in for this event's, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected_by: Option<u64>,
+}
+
+/// A key that signed an event, and what has become of it since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Signer {
+    /// The key.
+    pub keyid: KeyId,
+    /// Whose key it is: a producer's name, `root` or `ledger`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub producer: Option<String>,
+    /// When it was revoked, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+    /// Why it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_for: Option<String>,
+    /// Since when somebody else may have had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compromised_since: Option<Timestamp>,
+    /// Whether the event was received at or after that moment: its claims may be somebody else's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspect: bool,
+}

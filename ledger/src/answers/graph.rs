@@ -1,0 +1,349 @@
+//! Reading for answers: events with their corrections, and artifacts as what their strong digests join.
+//!
+//! One reader serves one answer, at one tree size. Promises that joins run on strong digests only, that a correction
+//! counts only where its signers could have said the corrected event themselves, and that the record's own time bounds
+//! what a producer claims. Never follows an edge: that is the trace's part.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
+    sync::Arc,
+};
+
+use lineal_schemas::{
+    digest::{EventDigest, KeyId},
+    entry::Entry,
+    facts::Facts,
+    registry::Registry,
+    timestamp::Timestamp,
+    vocabulary::{
+        Payload,
+        artifact::Artifact,
+        ledger::RecordCorrected,
+        lineage::{Mention, Place, Relation},
+    },
+};
+
+use super::{AnswerError, AsOf, EventRef, NamedDigest, Signer};
+use crate::ledger::View;
+
+/// Events kept in memory while an answer is made.
+const MAX_CACHED: usize = 8192;
+
+/// A committed event as answers take it: corrected where a correction counts.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) index: u64,
+    pub(super) entry: Entry,
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) subject: String,
+    pub(super) time: Timestamp,
+    pub(super) payload: Payload,
+    pub(super) corrected_by: Option<u64>,
+}
+
+impl Told {
+    /// When it happened: as the producer says, but never after the ledger took it.
+    pub(super) fn when(&self) -> Timestamp {
+        self.time.min(self.entry.received)
+    }
+
+    /// The order of what was said last: by time, then by place in the record.
+    pub(super) fn order(&self) -> (Timestamp, u64) {
+        (self.when(), self.index)
+    }
+}
+
+/// A strong digest.
+pub(super) type Strong = NamedDigest;
+
+/// The strong digests of an artifact in one event.
+pub(super) fn strong(artifact: &Artifact) -> Vec<Strong> {
+    let owned = |(algorithm, value): (&str, &str)| NamedDigest { algorithm: algorithm.into(), value: value.into() };
+    artifact.strong_digests().map(owned).collect()
+}
+
+/// One artifact: every digest that events join, and what they say about it. Events that merely use it are left out.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) digests: BTreeSet<Strong>,
+    /// What describes it, in the order of the record.
+    pub(super) said: Vec<Rc<Told>>,
+}
+
+impl Identity {
+    /// Whether an artifact is this one.
+    pub(super) fn is(&self, artifact: &Artifact) -> bool {
+        self.digests.iter().any(|own| artifact.strong_digests().any(|(name, hex)| own.algorithm == name && own.value == hex))
+    }
+
+    /// What an event says of this artifact: its mentions of it.
+    pub(super) fn mentions<'t>(&self, told: &'t Told) -> impl Iterator<Item = Mention<'t>> {
+        told.payload.artifacts().into_iter().filter(|mention| self.is(mention.artifact))
+    }
+}
+
+struct Correction {
+    index: u64,
+    keys: Vec<KeyId>,
+    payload: RecordCorrected,
+}
+
+type Corrections = BTreeMap<EventDigest, Vec<Correction>>;
+
+/// Reads for one answer.
+pub(super) struct Reader<'v> {
+    view: &'v View,
+    registry: Arc<Registry>,
+    size: u64,
+    told: HashMap<u64, Option<Rc<Told>>>,
+    corrections: HashMap<String, Rc<Corrections>>,
+    identities: HashMap<Strong, Rc<Identity>>,
+}
+
+impl<'v> Reader<'v> {
+    /// At the size that the index reflects now.
+    pub(super) fn new(view: &'v View) -> Result<Self, AnswerError> {
+        Ok(Self {
+            view,
+            registry: view.registry(),
+            size: view.index.stamp()?.size,
+            told: HashMap::new(),
+            corrections: HashMap::new(),
+            identities: HashMap::new(),
+        })
+    }
+
+    pub(super) const fn view(&self) -> &'v View {
+        self.view
+    }
+
+    pub(super) fn as_of(&self) -> AsOf {
+        AsOf { origin: self.view.record.origin().to_owned(), tree_size: self.size }
+    }
+
+    /// The event of an entry; nothing where its body is erased.
+    pub(super) fn told(&mut self, index: u64) -> Result<Option<Rc<Told>>, AnswerError> {
+        if let Some(told) = self.told.get(&index) {
+            return Ok(told.clone());
+        }
+        let told = self.read(index)?.map(Rc::new);
+        if self.told.len() >= MAX_CACHED {
+            self.told.clear();
+        }
+        self.told.insert(index, told.clone());
+        Ok(told)
+    }
+
+    fn read(&mut self, index: u64) -> Result<Option<Told>, AnswerError> {
+        let Some((entry, facts)) = self.facts(index)? else { return Ok(None) };
+        let Ok(payload) = facts.payload.clone() else { return Ok(None) };
+        let (payload, corrected_by) = match self.corrected(&facts, &payload)? {
+            Some((by, replacement)) => (replacement, Some(by)),
+            None => (payload, None),
+        };
+        let Facts { id, kind, subject, time, .. } = facts;
+        let kind = lineal_schemas::event::name_of(&kind).unwrap_or(&kind).to_owned();
+        Ok(Some(Told { index, entry, id, kind, subject, time, payload, corrected_by }))
+    }
+
+    fn facts(&self, index: u64) -> Result<Option<(Entry, Facts)>, AnswerError> {
+        let stored = self.view.record.get(index)?;
+        let entry = stored.entry()?;
+        let facts = stored.body().and_then(|body| Facts::read(body, entry.event).ok());
+        Ok(facts.map(|facts| (entry, facts)))
+    }
+
+    /// The newest correction of an event that counts, and what it puts in its place.
+    fn corrected(&mut self, facts: &Facts, payload: &Payload) -> Result<Option<(u64, Payload)>, AnswerError> {
+        if matches!(payload, Payload::RecordCorrected(_)) {
+            return Ok(None);
+        }
+        let corrections = self.corrections_about(&facts.subject)?;
+        for correction in corrections.get(&facts.digest).into_iter().flatten().rev() {
+            if !correction.keys.iter().all(|keyid| self.may_say(keyid, payload, &facts.subject)) {
+                continue;
+            }
+            if let Ok(replacement) = correction.payload.replacement(&facts.kind)
+                && replacement.check_subject(&facts.subject).is_ok()
+            {
+                return Ok(Some((correction.index, replacement)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a key's scope has this type and this subject: only then its correction of such an event counts.
+    fn may_say(&self, keyid: &KeyId, payload: &Payload, subject: &str) -> bool {
+        let Some((scope, rule)) = self.registry.enrolment(keyid).map(|key| key.scope()).zip(payload.rule()) else {
+            return false;
+        };
+        scope.types.iter().any(|name| name == rule.name)
+            && scope.roles.iter().any(|role| rule.roles.contains(role))
+            && scope.names.iter().any(|pattern| pattern.matches(subject))
+    }
+
+    fn corrections_about(&mut self, subject: &str) -> Result<Rc<Corrections>, AnswerError> {
+        if let Some(known) = self.corrections.get(subject) {
+            return Ok(known.clone());
+        }
+        let mut corrections = Corrections::new();
+        for (index, kind) in self.about(subject)? {
+            if kind != "record.corrected" {
+                continue;
+            }
+            if let Some((entry, facts)) = self.facts(index)?
+                && let Ok(Payload::RecordCorrected(payload)) = facts.payload
+            {
+                let keys = entry.signatures.iter().map(|signature| signature.keyid).collect();
+                let correction = Correction { index, keys, payload: *payload };
+                corrections.entry(correction.payload.corrects).or_default().push(correction);
+            }
+        }
+        let corrections = Rc::new(corrections);
+        self.corrections.insert(subject.to_owned(), corrections.clone());
+        Ok(corrections)
+    }
+
+    /// Entries about a subject with their types, in the order of the record.
+    pub(super) fn about(&self, subject: &str) -> Result<Vec<(u64, &'static str)>, AnswerError> {
+        let mut found = self.view.index.by_subject(subject)?;
+        found.retain(|(index, _kind)| *index < self.size);
+        Ok(found)
+    }
+
+    /// Events about a subject that have one of these types, the last said first.
+    pub(super) fn told_about(&mut self, subject: &str, kinds: &[&str]) -> Result<Vec<Rc<Told>>, AnswerError> {
+        let mut told = Vec::new();
+        for (index, kind) in self.about(subject)? {
+            if kinds.contains(&kind) {
+                told.extend(self.told(index)?);
+            }
+        }
+        told.sort_by_key(|told| std::cmp::Reverse(told.order()));
+        Ok(told)
+    }
+
+    /// The entry of an event by its digest.
+    pub(super) fn by_event(&self, digest: &EventDigest) -> Result<Option<u64>, AnswerError> {
+        for index in self.view.index.by_digest(digest.as_bytes())? {
+            if index < self.size && self.view.record.get(index)?.entry()?.event == *digest {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The artifact that strong digests name; nothing where it has none.
+    pub(super) fn identity(&mut self, artifact: &Artifact) -> Result<Option<Rc<Identity>>, AnswerError> {
+        let own = strong(artifact);
+        let Some(first) = own.first() else { return Ok(None) };
+        if let Some(known) = self.identities.get(first) {
+            return Ok(Some(known.clone()));
+        }
+        let identity = Rc::new(self.join(own)?);
+        for digest in &identity.digests {
+            self.identities.insert(digest.clone(), identity.clone());
+        }
+        Ok(Some(identity))
+    }
+
+    /// Everything that strong digests join: several digests of one artifact in one event, and both sides of an equation.
+    fn join(&mut self, own: Vec<Strong>) -> Result<Identity, AnswerError> {
+        let mut digests: BTreeSet<Strong> = own.iter().cloned().collect();
+        let mut said = BTreeMap::new();
+        let mut open = own;
+        while let Some(digest) = open.pop() {
+            for index in self.view.index.by_artifact(&digest.algorithm, &digest.value)? {
+                let Some(told) = self.mentioning(index)? else { continue };
+                let mut new = Vec::new();
+                let mut describes = false;
+                for mention in told.payload.artifacts() {
+                    let same = mention.relation == Relation::Same;
+                    let is_it = strong(mention.artifact).contains(&digest);
+                    describes |= is_it && is_description(mention.relation);
+                    if is_it || (same && told.payload.artifacts().iter().any(|side| strong(side.artifact).contains(&digest))) {
+                        new.extend(strong(mention.artifact));
+                    }
+                }
+                if describes {
+                    said.insert(told.index, told);
+                }
+                open.extend(new.into_iter().filter(|digest| digests.insert(digest.clone())));
+            }
+        }
+        Ok(Identity { digests, said: said.into_values().collect() })
+    }
+
+    /// The event of an entry that mentions an artifact; a correction that does leads to what it corrects.
+    fn mentioning(&mut self, index: u64) -> Result<Option<Rc<Told>>, AnswerError> {
+        if index >= self.size {
+            return Ok(None);
+        }
+        let Some(told) = self.told(index)? else { return Ok(None) };
+        let Payload::RecordCorrected(correction) = &told.payload else { return Ok(Some(told)) };
+        match self.by_event(&correction.corrects)? {
+            Some(corrected) => self.told(corrected),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether two artifacts are the same: by what strong digests join, or where neither has one, by spelling.
+    pub(super) fn same(&mut self, one: &Artifact, other: &Artifact) -> Result<bool, AnswerError> {
+        let (mine, theirs) = (strong(one), strong(other));
+        if mine.iter().any(|digest| theirs.contains(digest)) {
+            return Ok(true);
+        }
+        if mine.is_empty() || theirs.is_empty() {
+            let spelling = mine.is_empty() && theirs.is_empty() && one.digest == other.digest && one.uri == other.uri;
+            return Ok(spelling);
+        }
+        Ok(self.identity(one)?.is_some_and(|identity| identity.is(other)))
+    }
+
+    /// An event as an answer names it.
+    pub(super) fn event_ref(&self, told: &Told) -> EventRef {
+        EventRef {
+            index: told.index,
+            event: told.entry.event,
+            kind: told.kind.clone(),
+            subject: told.subject.clone(),
+            time: told.time,
+            received: told.entry.received,
+            signers: signers(&self.registry, &told.entry),
+            corrected_by: told.corrected_by,
+        }
+    }
+}
+
+/// Whether an event that stands in this relation to an artifact describes it, rather than uses it.
+const fn is_description(relation: Relation) -> bool {
+    matches!(
+        relation,
+        Relation::Subject | Relation::Output | Relation::Same | Relation::AliasTo | Relation::Other(Place::Split)
+    )
+}
+
+/// Who signed an entry's event, with what is known of the keys now.
+pub(super) fn signers(registry: &Registry, entry: &Entry) -> Vec<Signer> {
+    entry.signatures.iter().map(|signature| signer(registry, signature.keyid, entry.received)).collect()
+}
+
+fn signer(registry: &Registry, keyid: KeyId, received: Timestamp) -> Signer {
+    let enrolment = registry.enrolment(&keyid);
+    let own = || {
+        let is_root = registry.roots().any(|root| root.keyid() == keyid);
+        registry.key(&keyid).map(|_key| if is_root { "root" } else { "ledger" }.to_owned())
+    };
+    let revocation = enrolment.and_then(|key| key.revocation());
+    let compromised_since = enrolment.and_then(|key| key.compromised_since());
+    Signer {
+        keyid,
+        producer: enrolment.map(|key| key.producer().to_owned()).or_else(own),
+        revoked_at: revocation.map(|(at, _reason)| at),
+        revoked_for: revocation.map(|(_at, reason)| reason.to_owned()),
+        compromised_since,
+        suspect: compromised_since.is_some_and(|since| received >= since),
+    }
+}

@@ -1,0 +1,363 @@
+//! What a question is about: a name, a digest or the beginning of one, an entry, an event, a file in hand.
+//!
+//! Promises one meaning or none: what is unknown comes back with names that are near, what is ambiguous with all it
+//! could mean. Opens no file, except in [`in_hand`], which is for the caller's own side. (design.md §6)
+
+use std::{collections::BTreeSet, fs, io, path::Path, rc::Rc};
+
+use lineal_schemas::vocabulary::{
+    Payload,
+    artifact::{Artifact, DigestSet},
+};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    AnswerError, NamedDigest,
+    graph::{Reader, Told, strong},
+    text,
+};
+use crate::{ledger::View, log::record::ReadError};
+
+/// What a question is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// A service, by its full name.
+    Service(String),
+    /// An artifact, as the event that resolved it spells it.
+    Artifact(Box<Artifact>),
+    /// The event of an entry.
+    Event(u64),
+}
+
+/// A target, and what its asker should know about how it was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// What the question is about.
+    pub target: Target,
+    /// For instance that the name has named other digests before.
+    pub notes: Vec<String>,
+}
+
+impl From<Target> for Resolved {
+    fn from(target: Target) -> Self {
+        Self { target, notes: Vec::new() }
+    }
+}
+
+/// The fewest hex digits that are taken for the beginning of a digest.
+const LEAST_DIGITS: usize = 8;
+
+/// The most meanings that are listed.
+const MAX_FOUND: usize = 20;
+
+/// The most names of one kind that are compared with an unknown one.
+const MAX_COMPARED: usize = 5000;
+
+/// The most near names that are given.
+const MAX_NEAR: usize = 5;
+
+/// Kinds of names that a question can leave out, in the order in which they are tried.
+const KINDS: [&str; 6] = ["service/", "model/", "dataset/", "transform/", "alias/", "job/"];
+
+/// The algorithms of strong digests, as questions write them.
+const STRONG: [&str; 2] = ["sha256", "dirHash"];
+
+/// Finds what `asked` is: `#17`, an event's id or digest, `sha256:…`, `dirHash:…`, at least 8 digits of a digest, a
+/// name with or without its kind, `name@version`, or a service without cluster or environment where that is unique.
+pub fn resolve(view: &View, asked: &str) -> Result<Resolved, AnswerError> {
+    resolve_with(&mut Reader::new(view)?, asked)
+}
+
+/// If `asked` is a file in hand, the digest to ask for instead. Only for the side where the file is.
+pub fn in_hand(asked: &str) -> Result<Option<String>, AnswerError> {
+    let named = KINDS.iter().chain(&["artifact/"]).any(|kind| asked.starts_with(kind));
+    let path = Path::new(asked);
+    if named || asked.starts_with('#') || !path.exists() {
+        return Ok(None);
+    }
+    if path.is_dir() {
+        // A folder beside a name: only a path that can be nothing else is refused.
+        let is_path = asked.starts_with(['.', '/']) || asked.ends_with('/');
+        return if is_path { Err(AnswerError::Folder { path: asked.to_owned() }) } else { Ok(None) };
+    }
+    let unreadable = |source| AnswerError::File { path: asked.to_owned(), source };
+    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let mut hasher = Sha256::new();
+    io::copy(&mut file, &mut hasher).map_err(unreadable)?;
+    Ok(Some(format!("sha256:{}", hex::encode(hasher.finalize()))))
+}
+
+pub(super) fn resolve_with(reader: &mut Reader<'_>, asked: &str) -> Result<Resolved, AnswerError> {
+    if let Some(index) = asked.strip_prefix('#').and_then(|digits| digits.parse().ok()) {
+        return entry(reader, index).map(Resolved::from);
+    }
+    if is_id(asked) {
+        return by_id(reader, asked).map(Resolved::from);
+    }
+    for algorithm in STRONG {
+        if let Some(hex) = asked.strip_prefix(algorithm).and_then(|rest| rest.strip_prefix(':')) {
+            return digest(reader, asked, Some(algorithm), hex);
+        }
+    }
+    if let Some(named) = name(reader, asked)? {
+        return Ok(named);
+    }
+    if is_hex(asked) && asked.len() >= LEAST_DIGITS / 2 {
+        return digest(reader, asked, None, asked);
+    }
+    Err(AnswerError::Unknown { asked: asked.to_owned(), near: near(reader, asked)? })
+}
+
+fn entry(reader: &Reader<'_>, index: u64) -> Result<Target, AnswerError> {
+    let size = reader.as_of().tree_size;
+    if index < size { Ok(Target::Event(index)) } else { Err(ReadError::NoSuchEntry { index, size }.into()) }
+}
+
+pub(super) fn is_hex(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
+}
+
+pub(super) fn is_id(text: &str) -> bool {
+    text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4 && is_hex(&text.replace('-', ""))
+}
+
+pub(super) fn by_id(reader: &Reader<'_>, id: &str) -> Result<Target, AnswerError> {
+    let size = reader.as_of().tree_size;
+    let mut found = reader.view().index.by_id(id)?;
+    found.retain(|index| *index < size);
+    one_event(id, &found)
+}
+
+fn one_event(asked: &str, found: &[u64]) -> Result<Target, AnswerError> {
+    match found {
+        [] => Err(AnswerError::Unknown { asked: asked.to_owned(), near: Vec::new() }),
+        [index] => Ok(Target::Event(*index)),
+        more => {
+            let found = more.iter().take(MAX_FOUND).map(|index| format!("#{index}")).collect();
+            Err(AnswerError::Ambiguous { asked: asked.to_owned(), found })
+        }
+    }
+}
+
+/// Entries whose event's digest begins with these hex digits.
+pub(super) fn by_event_digest(reader: &Reader<'_>, hex_prefix: &str) -> Result<Vec<u64>, AnswerError> {
+    let even = hex_prefix.get(..hex_prefix.len() / 2 * 2).unwrap_or_default();
+    let Ok(bytes) = hex::decode(even) else { return Ok(Vec::new()) };
+    let size = reader.as_of().tree_size;
+    let mut found = Vec::new();
+    for index in reader.view().index.by_digest(&bytes)? {
+        if index < size && reader.view().record.get(index)?.entry()?.event.to_string().starts_with(hex_prefix) {
+            found.push(index);
+        }
+    }
+    Ok(found)
+}
+
+/// The one event whose digest begins with these hex digits.
+pub(super) fn event_by_prefix(reader: &Reader<'_>, asked: &str) -> Result<Target, AnswerError> {
+    if asked.len() < LEAST_DIGITS {
+        return Err(AnswerError::TooShort { asked: asked.to_owned(), least: LEAST_DIGITS });
+    }
+    one_event(asked, &by_event_digest(reader, asked)?)
+}
+
+fn digest(
+    reader: &mut Reader<'_>,
+    asked: &str,
+    algorithm: Option<&str>,
+    hex_prefix: &str,
+) -> Result<Resolved, AnswerError> {
+    if !is_hex(hex_prefix) {
+        return Err(AnswerError::Unknown { asked: asked.to_owned(), near: Vec::new() });
+    }
+    if hex_prefix.len() < LEAST_DIGITS {
+        return Err(AnswerError::TooShort { asked: asked.to_owned(), least: LEAST_DIGITS });
+    }
+    let mut artifacts = Vec::new();
+    for (name, value) in reader.view().index.artifacts(hex_prefix, MAX_FOUND)? {
+        if algorithm.is_none_or(|wanted| wanted == name) {
+            artifacts.extend(artifact_of(&NamedDigest { algorithm: name.to_owned(), value }));
+        }
+    }
+    let events = if algorithm.is_none() { by_event_digest(reader, hex_prefix)? } else { Vec::new() };
+    if let ([], events) = (artifacts.as_slice(), events.as_slice()) {
+        return one_event(asked, events).map(Resolved::from);
+    }
+    if events.is_empty()
+        && let Some((first, others)) = artifacts.split_first()
+    {
+        let identity = reader.identity(first)?;
+        if identity.is_some_and(|identity| others.iter().all(|other| identity.is(other))) {
+            return Ok(Target::Artifact(Box::new(first.clone())).into());
+        }
+    }
+    let mut found = Vec::new();
+    for artifact in &artifacts {
+        found.push(shown(reader, artifact)?);
+    }
+    found.extend(events.iter().map(|index| format!("#{index}")));
+    found.truncate(MAX_FOUND);
+    Err(AnswerError::Ambiguous { asked: asked.to_owned(), found })
+}
+
+fn artifact_of(digest: &NamedDigest) -> Option<Artifact> {
+    let digests = [(digest.algorithm.clone(), digest.value.clone())].into();
+    let digest = DigestSet::new(digests).ok();
+    digest.map(|digest| Artifact {
+        name: None,
+        uri: None,
+        digest: Some(digest),
+        media_type: None,
+        download_location: None,
+        annotations: None,
+    })
+}
+
+fn shown(reader: &mut Reader<'_>, artifact: &Artifact) -> Result<String, AnswerError> {
+    let digest = strong(artifact).first().map_or_else(String::new, |own| format!("{}:{}", own.algorithm, own.value));
+    let identity = reader.identity(artifact)?;
+    let subject = identity.and_then(|identity| identity.said.last().map(|told| told.subject.clone()));
+    Ok(subject.map_or_else(|| digest.clone(), |subject| format!("{digest} ({subject})")))
+}
+
+/// What a name means, with its kind or without.
+fn name(reader: &mut Reader<'_>, asked: &str) -> Result<Option<Resolved>, AnswerError> {
+    let mut found = Vec::new();
+    for subject in spellings(asked) {
+        if let Some(resolved) = subject_named(reader, &subject)? {
+            found.push((subject, resolved));
+        }
+    }
+    if found.is_empty() {
+        return service_without_place(reader, asked);
+    }
+    if found.len() > 1 {
+        let found = found.into_iter().map(|(subject, _resolved)| subject).collect();
+        return Err(AnswerError::Ambiguous { asked: asked.to_owned(), found });
+    }
+    Ok(found.pop().map(|(_subject, resolved)| resolved))
+}
+
+fn spellings(asked: &str) -> Vec<String> {
+    if KINDS.iter().any(|kind| asked.starts_with(kind)) {
+        return vec![asked.to_owned()];
+    }
+    let with_kind = KINDS.iter().map(|kind| format!("{kind}{asked}"));
+    std::iter::once(asked.to_owned()).chain(with_kind).collect()
+}
+
+fn subject_named(reader: &mut Reader<'_>, subject: &str) -> Result<Option<Resolved>, AnswerError> {
+    if let Some(resolved) = newest(reader, subject, None)? {
+        return Ok(Some(resolved));
+    }
+    match subject.rsplit_once('@') {
+        Some((name, version)) if !version.is_empty() => newest(reader, name, Some(version)),
+        _ => Ok(None),
+    }
+}
+
+/// What the last event about a subject says it is; with a version, the last one of that version.
+fn newest(reader: &mut Reader<'_>, subject: &str, version: Option<&str>) -> Result<Option<Resolved>, AnswerError> {
+    let kinds: &[&str] = match subject.split_once('/').map(|(kind, _rest)| kind) {
+        Some("service") => {
+            let any = version.is_none() && !reader.about(subject)?.is_empty();
+            return Ok(any.then(|| Target::Service(subject.to_owned()).into()));
+        }
+        Some("model") => &["model.registered"],
+        Some("dataset") => &["dataset.snapshotted"],
+        Some("transform") => &["transform.published"],
+        Some("alias") => &["alias.moved"],
+        Some("artifact") => &["artifact.equated", "artifact.located", "artifact.destroyed"],
+        Some("job") => &["run.completed"],
+        _ => return Ok(None),
+    };
+    let mut told = reader.told_about(subject, kinds)?;
+    if told.is_empty() && version.is_none() && subject.starts_with("model/") {
+        told = reader.told_about(subject, &["evaluation.completed", "evaluation.started"])?;
+    }
+    told.retain(|told| version.is_none_or(|version| version_of(&told.payload).is_some_and(|own| is_version(own, version))));
+    let Some(first) = told.first() else { return Ok(None) };
+    if matches!(first.payload, Payload::RunCompleted(_)) {
+        return Ok(Some(Target::Event(first.index).into()));
+    }
+    let artifact = main_artifact(&first.payload).cloned().map(Box::new);
+    let notes = others_named(subject, &told).into_iter().collect();
+    Ok(artifact.map(|artifact| Resolved { target: Target::Artifact(artifact), notes }))
+}
+
+fn is_version(own: &str, asked: &str) -> bool {
+    own == asked || own.strip_prefix('v') == Some(asked) || asked.strip_prefix('v') == Some(own)
+}
+
+fn version_of(payload: &Payload) -> Option<&str> {
+    match payload {
+        Payload::ModelRegistered(registered) => registered.version.as_ref(),
+        Payload::DatasetSnapshotted(snapshot) => snapshot.version.as_ref(),
+        Payload::TransformPublished(published) => published.version.as_ref(),
+        _ => None,
+    }
+    .map(lineal_schemas::vocabulary::names::Name::as_str)
+}
+
+/// The artifact that an event is about.
+pub(super) fn main_artifact(payload: &Payload) -> Option<&Artifact> {
+    match payload {
+        Payload::ModelRegistered(registered) => Some(&registered.model),
+        Payload::DatasetSnapshotted(snapshot) => Some(&snapshot.dataset),
+        Payload::TransformPublished(published) => Some(&published.artifact),
+        Payload::AliasMoved(moved) => Some(&moved.to),
+        Payload::ArtifactEquated(equated) => Some(&equated.a),
+        Payload::ArtifactLocated(located) => Some(&located.artifact),
+        Payload::ArtifactDestroyed(destroyed) => Some(&destroyed.artifact),
+        Payload::EvaluationStarted(evaluation) => Some(&evaluation.model),
+        Payload::EvaluationCompleted(evaluation) => Some(&evaluation.model),
+        _ => None,
+    }
+}
+
+fn others_named(subject: &str, told: &[Rc<Told>]) -> Option<String> {
+    let digests: BTreeSet<Vec<NamedDigest>> =
+        told.iter().filter_map(|told| main_artifact(&told.payload)).map(strong).collect();
+    let first = told.first()?;
+    (digests.len() > 1).then(|| {
+        let (count, index) = (digests.len(), first.index);
+        format!("`{subject}` has named {count} different digests; this answer takes the last one, of entry #{index}")
+    })
+}
+
+/// `payments/fraud`, `payments/fraud@prod` or `payments/fraud@eu-1`, where only one service fits.
+fn service_without_place(reader: &Reader<'_>, asked: &str) -> Result<Option<Resolved>, AnswerError> {
+    let asked_name = asked.strip_prefix("service/").unwrap_or(asked);
+    let (name, place) = asked_name.split_once('@').map_or((asked_name, None), |(name, place)| (name, Some(place)));
+    let fits = |subject: &String| {
+        let own = subject.split_once('@').map_or("", |(_name, own)| own);
+        place.is_none_or(|place| own == place || own.split('/').any(|part| part == place))
+    };
+    let mut found = reader.view().index.subjects(&format!("service/{name}@"), MAX_COMPARED)?;
+    found.retain(fits);
+    match found.as_slice() {
+        [] => Ok(None),
+        [service] => Ok(Some(Target::Service(service.clone()).into())),
+        more => {
+            let found = more.iter().take(MAX_FOUND).cloned().collect();
+            Err(AnswerError::Ambiguous { asked: asked.to_owned(), found })
+        }
+    }
+}
+
+/// Names that come near an unknown one: those that hold it, then those that few changes lead to.
+fn near(reader: &Reader<'_>, asked: &str) -> Result<Vec<String>, AnswerError> {
+    let mut ranked = Vec::new();
+    for kind in KINDS {
+        for subject in reader.view().index.subjects(kind, MAX_COMPARED)? {
+            let bare = subject.strip_prefix(kind).unwrap_or(&subject);
+            let changes = text::distance(asked, &subject).min(text::distance(asked, bare));
+            let rank = if !asked.is_empty() && subject.contains(asked) { 0 } else { changes };
+            if rank <= (asked.len() / 3).max(2) {
+                ranked.push((rank, subject));
+            }
+        }
+    }
+    ranked.sort();
+    Ok(ranked.into_iter().take(MAX_NEAR).map(|(_rank, subject)| subject).collect())
+}

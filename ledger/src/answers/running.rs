@@ -1,0 +1,400 @@
+//! What runs: from `deployment.observed` alone, never from what was asked for.
+//!
+//! Promises that an observer that fell silent makes its service unknown and never "still running", and that a request
+//! is only ever compared with what was seen. (design.md §6)
+
+use std::rc::Rc;
+
+use lineal_schemas::{
+    timestamp::Timestamp,
+    vocabulary::{
+        Payload,
+        artifact::{Artifact, Strength},
+        deployment::{Binding, Component, ComponentRole, ServedSet},
+        values::Seconds,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AnswerError, AsOf, EventRef, NamedDigest,
+    graph::{Reader, Told},
+    trace::described::Described,
+};
+use crate::ledger::View;
+
+pub(super) mod history;
+
+use history::{History, Seen};
+
+/// The most services of one answer.
+const MAX_SERVICES: usize = 100_000;
+
+/// The answer to `lineal running`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Running {
+    /// The answer in one line.
+    pub answer: String,
+    /// The environment asked for, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// The moment for which it is true.
+    pub at: Timestamp,
+    /// What runs or may run, sorted by service.
+    pub services: Vec<ServiceState>,
+    /// Services that ended, or at which nothing was seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<Ended>,
+    /// How far the record had come.
+    pub as_of: AsOf,
+}
+
+impl Running {
+    /// 0: something runs; 1: nothing does; 2: of some service it is unknown.
+    pub fn exit_code(&self) -> u8 {
+        match self.services.iter().map(|service| service.status).max() {
+            None => 1,
+            Some(Status::Running) => 0,
+            Some(Status::Partial | Status::Unknown) => 2,
+        }
+    }
+}
+
+/// Whether it is known that a service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It was seen, and the next observation is not due yet.
+    Running,
+    /// Only a part of its instances was ever seen.
+    Partial,
+    /// The next observation is overdue.
+    Unknown,
+}
+
+/// What is known of one service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceState {
+    /// Its name: `service/owner/name@cluster/environment`.
+    pub service: String,
+    /// Whether it is known to run.
+    pub status: Status,
+    /// The first observation of just these serving sets, without others between.
+    pub since: Timestamp,
+    /// The last observation.
+    pub last_observed: Timestamp,
+    /// When the next observation was due, where that has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_since: Option<Timestamp>,
+    /// Who saw it, as a pseudonym.
+    pub observer: String,
+    /// The observation.
+    pub observation: EventRef,
+    /// What was seen.
+    pub serving_sets: Vec<SetState>,
+    /// The last request for just these serving sets; absent where nobody asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<Requested>,
+    /// What else should be known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A request for what runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Requested {
+    /// Whether it still stands: no later request asks for something else.
+    pub standing: bool,
+    /// Through what it was asked, where the event says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub door: Option<String>,
+    /// The request, or the declared rollback.
+    pub event: EventRef,
+}
+
+/// One serving set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetState {
+    /// Its part of the traffic, as the observer wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
+    /// How many instances there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u64>,
+    /// The first observation of this set, without one that lacks it between.
+    pub since: Timestamp,
+    /// What it consists of.
+    pub components: Vec<ComponentState>,
+}
+
+/// A part of a serving set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentState {
+    /// What it does.
+    pub role: ComponentRole,
+    /// What the record calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Which version of it, as the record says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its digests as observed.
+    pub digests: Vec<NamedDigest>,
+    /// Where it was loaded from, as observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// What its identity is good for.
+    pub strength: Strength,
+    /// Whether it can change under the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Binding>,
+}
+
+/// A service at which nothing runs any more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    /// Its name.
+    pub service: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The event that says so: `deployment.removed`, or an observation of nothing.
+    pub event: EventRef,
+}
+
+/// What runs at `now`, in all environments or in those that `environment` names: `prod`, `eu-1`, `eu-1/prod`.
+pub fn running(view: &View, environment: Option<&str>, now: Timestamp) -> Result<Running, AnswerError> {
+    let mut reader = Reader::new(view)?;
+    let (mut services, mut ended) = (Vec::new(), Vec::new());
+    for service in view.index.subjects("service/", MAX_SERVICES)? {
+        if !environment.is_none_or(|wanted| is_in(&service, wanted)) {
+            continue;
+        }
+        let history = History::read(&mut reader, &service)?;
+        match state(&mut reader, &service, &history, now)? {
+            Some(Found::State(state)) => services.push(*state),
+            Some(Found::Ended(gone)) => ended.push(*gone),
+            None => {}
+        }
+    }
+    let mut running = Running {
+        answer: String::new(),
+        environment: environment.map(str::to_owned),
+        at: now,
+        services,
+        ended,
+        as_of: reader.as_of(),
+    };
+    running.answer = super::print::running_line(&running);
+    Ok(running)
+}
+
+fn is_in(service: &str, wanted: &str) -> bool {
+    let place = service.split_once('@').map_or("", |(_name, place)| place);
+    place == wanted || place.split('/').any(|part| part == wanted)
+}
+
+enum Found {
+    State(Box<ServiceState>),
+    Ended(Box<Ended>),
+}
+
+/// Until when an observation holds: its promised next one; forever where none was promised.
+pub(super) fn due(at: Timestamp, next_within: Option<Seconds>) -> Option<Timestamp> {
+    let millis = i64::try_from(next_within?.get()).unwrap_or(i64::MAX).saturating_mul(1000);
+    Some(Timestamp::from_millis(at.as_millis().saturating_add(millis)))
+}
+
+fn state(
+    reader: &mut Reader<'_>,
+    service: &str,
+    history: &History,
+    now: Timestamp,
+) -> Result<Option<Found>, AnswerError> {
+    let Some(newest) = history.newest() else { return Ok(None) };
+    let Payload::DeploymentObserved(observed) = &newest.told.payload else {
+        return Ok(Some(ended(reader, service, newest)));
+    };
+    let unknown_since = due(newest.at, observed.next_within_seconds).filter(|due| *due < now);
+    if observed.serving_set.is_empty() && unknown_since.is_none() {
+        return Ok(Some(ended(reader, service, newest)));
+    }
+    let mut serving_sets = Vec::new();
+    for set in &observed.serving_set {
+        let since = history.since(reader, newest, |reader, seen| holds(reader, seen, set))?;
+        serving_sets.push(set_state(reader, set, since)?);
+    }
+    let since = history.since(reader, newest, |reader, seen| same_sets(reader, seen, &observed.serving_set))?;
+    let status = match (unknown_since, observed.complete) {
+        (Some(_), _) => Status::Unknown,
+        (None, false) => Status::Partial,
+        (None, true) => Status::Running,
+    };
+    Ok(Some(Found::State(Box::new(ServiceState {
+        service: service.to_owned(),
+        status,
+        since,
+        last_observed: newest.at,
+        unknown_since,
+        observer: observed.observer.to_string(),
+        observation: reader.event_ref(&newest.told),
+        requested: requested(reader, service, &observed.serving_set)?,
+        notes: notes(reader, history, newest)?,
+        serving_sets,
+    }))))
+}
+
+fn ended(reader: &Reader<'_>, service: &str, seen: &Seen) -> Found {
+    let event = reader.event_ref(&seen.told);
+    Found::Ended(Box::new(Ended { service: service.to_owned(), since: seen.at, event }))
+}
+
+fn notes(reader: &mut Reader<'_>, history: &History, newest: &Seen) -> Result<Vec<String>, AnswerError> {
+    let mut notes = Vec::new();
+    if let Some(part) = history.partial.as_ref().filter(|part| part.order() > newest.order())
+        && !same_sets(reader, part, newest.sets())?
+    {
+        let (index, at) = (part.told.index, part.at);
+        notes.push(format!("a later incomplete observation, #{index} at {at}, saw something else"));
+    }
+    if let Payload::DeploymentObserved(observed) = &newest.told.payload
+        && observed.next_within_seconds.is_none()
+    {
+        notes.push("the observer promised no next observation: its silence would not be noticed".to_owned());
+    }
+    for signer in reader.event_ref(&newest.told).signers.iter().filter(|signer| signer.suspect) {
+        notes.push(format!("the observing key {} may have been somebody else's when it signed", signer.keyid));
+    }
+    Ok(notes)
+}
+
+fn set_state(reader: &mut Reader<'_>, set: &ServedSet, since: Timestamp) -> Result<SetState, AnswerError> {
+    let mut components = Vec::new();
+    for component in &set.components {
+        components.push(component_state(reader, component)?);
+    }
+    let share = set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned());
+    Ok(SetState { share, instances: set.instances.map(|count| count.get()), since, components })
+}
+
+fn component_state(reader: &mut Reader<'_>, component: &Component) -> Result<ComponentState, AnswerError> {
+    let artifact = &component.artifact;
+    let described = match reader.identity(artifact)? {
+        Some(identity) => Described::of(&identity),
+        None => Described::default(),
+    };
+    Ok(ComponentState {
+        role: component.role,
+        name: described.name.or_else(|| artifact.name.as_ref().map(ToString::to_string)),
+        version: described.version,
+        digests: all_digests(artifact),
+        uri: artifact.uri.as_ref().map(ToString::to_string),
+        strength: artifact.strength(),
+        binding: component.binding,
+    })
+}
+
+pub(super) fn all_digests(artifact: &Artifact) -> Vec<NamedDigest> {
+    let owned = |(algorithm, value): (&str, &str)| NamedDigest { algorithm: algorithm.into(), value: value.into() };
+    artifact.digests().map(owned).collect()
+}
+
+/// Whether an observation has a set of just these components, of whatever share.
+fn holds(reader: &mut Reader<'_>, seen: &Seen, set: &ServedSet) -> Result<bool, AnswerError> {
+    for other in seen.sets() {
+        if same_set(reader, set, other)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn same_sets(reader: &mut Reader<'_>, seen: &Seen, sets: &[ServedSet]) -> Result<bool, AnswerError> {
+    are_same(reader, seen.sets(), sets)
+}
+
+fn are_same(reader: &mut Reader<'_>, ours: &[ServedSet], theirs: &[ServedSet]) -> Result<bool, AnswerError> {
+    if ours.len() != theirs.len() {
+        return Ok(false);
+    }
+    let mut left: Vec<&ServedSet> = theirs.iter().collect();
+    for set in ours {
+        let mut at = None;
+        for (position, other) in left.iter().enumerate() {
+            if same_set(reader, set, other)? {
+                at = Some(position);
+                break;
+            }
+        }
+        let Some(at) = at else { return Ok(false) };
+        left.swap_remove(at);
+    }
+    Ok(true)
+}
+
+fn same_set(reader: &mut Reader<'_>, one: &ServedSet, other: &ServedSet) -> Result<bool, AnswerError> {
+    if one.components.len() != other.components.len() {
+        return Ok(false);
+    }
+    for component in &one.components {
+        let mut found = false;
+        for theirs in other.components.iter().filter(|theirs| theirs.role == component.role) {
+            found = found || reader.same(&component.artifact, &theirs.artifact)?;
+        }
+        if !found {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The last request, or declared rollback, for just these sets.
+fn requested(
+    reader: &mut Reader<'_>,
+    service: &str,
+    sets: &[ServedSet],
+) -> Result<Option<Requested>, AnswerError> {
+    let asked = reader.told_about(service, &["deployment.requested", "deployment.rolledback"])?;
+    let mut standing = true;
+    for told in asked {
+        let Some((door, asks)) = asks(reader, &told)? else { continue };
+        if are_same(reader, &asks, sets)? {
+            return Ok(Some(Requested { standing, door, event: reader.event_ref(&told) }));
+        }
+        standing = false;
+    }
+    Ok(None)
+}
+
+type Asked = (Option<String>, Vec<ServedSet>);
+
+fn asks(reader: &mut Reader<'_>, told: &Rc<Told>) -> Result<Option<Asked>, AnswerError> {
+    match &told.payload {
+        Payload::DeploymentRequested(request) => {
+            Ok(Some((request.door.as_ref().map(ToString::to_string), request.serving_set.clone())))
+        }
+        Payload::DeploymentRolledback(rollback) => {
+            let Some(index) = rollback.restores.as_ref().map(|event| reader.by_event(event)).transpose()?.flatten()
+            else {
+                return Ok(None);
+            };
+            let restored = reader.told(index)?;
+            Ok(restored.and_then(|restored| sets_of(&restored.payload).map(|sets| (None, sets.to_vec()))))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The serving sets that an event names.
+pub(super) fn sets_of(payload: &Payload) -> Option<&[ServedSet]> {
+    match payload {
+        Payload::DeploymentRequested(request) => Some(&request.serving_set),
+        Payload::DeploymentObserved(observed) => Some(&observed.serving_set),
+        _ => None,
+    }
+}

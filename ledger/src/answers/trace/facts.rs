@@ -1,0 +1,89 @@
+//! How a run ran and how much data a snapshot is: what the answer shows of an event's circumstances.
+//!
+//! Promises that what nobody recorded is named as unknown.
+
+use std::collections::BTreeMap;
+
+use lineal_schemas::vocabulary::{
+    artifact::Artifact,
+    dataset::DatasetSnapshotted,
+    run::{CodeState, Hardware, RunCompleted},
+};
+
+use super::{DataFacts, RunFacts};
+use crate::answers::{running::all_digests, text};
+
+pub(super) fn of_run(run: &RunCompleted) -> RunFacts {
+    let environment = run.environment.as_ref();
+    let versions = environment.and_then(|environment| environment.versions.as_ref());
+    RunFacts {
+        run_id: run.run_id.to_string(),
+        job_kind: run.job.kind.to_string(),
+        code: run.code.as_ref().map(of_code),
+        dirty: run.code.as_ref().and_then(|code| code.dirty),
+        parameters: owned(run.parameters.as_ref().map(|table| table.as_map())),
+        seeds: owned(run.seeds.as_ref().map(|table| table.as_map())),
+        image: environment.and_then(|environment| environment.image.as_ref()).map(identified),
+        lockfile: environment.and_then(|environment| environment.lockfile.as_ref()).map(identified),
+        versions: owned(versions.map(|table| table.as_map())).into_iter().map(|(name, version)| (name, version.to_string())).collect(),
+        hardware: run.hardware.as_ref().and_then(of_hardware),
+        parent: run.parent.as_ref().map(|parent| parent.run_id.to_string()),
+        unknown: unknown(run),
+    }
+}
+
+fn owned<K: ToString, V: Clone>(map: Option<&BTreeMap<K, V>>) -> BTreeMap<String, V> {
+    map.into_iter().flatten().map(|(name, value)| (name.to_string(), value.clone())).collect()
+}
+
+fn unknown(run: &RunCompleted) -> Vec<String> {
+    [
+        ("code", run.code.is_none()),
+        ("seeds", run.seeds.is_none()),
+        ("parameters", run.parameters.is_none()),
+        ("environment", run.environment.is_none()),
+    ]
+    .into_iter()
+    .filter(|(_what, absent)| *absent)
+    .map(|(what, _absent)| what.to_owned())
+    .collect()
+}
+
+fn of_code(code: &CodeState) -> String {
+    identified(&code.artifact)
+}
+
+/// Its place and its first digest, as far as there are any.
+pub(super) fn identified(artifact: &Artifact) -> String {
+    let digests = all_digests(artifact);
+    let digest = digests.iter().find(|digest| digest.algorithm == "gitCommit").or_else(|| digests.first());
+    let place = artifact.name.as_ref().map(ToString::to_string).or_else(|| artifact.uri.as_ref().map(ToString::to_string));
+    match (place, digest) {
+        (Some(place), Some(digest)) => format!("{place} {}", text::short(digest)),
+        (Some(place), None) => place,
+        (None, Some(digest)) => text::short(digest),
+        (None, None) => "unnamed".to_owned(),
+    }
+}
+
+fn of_hardware(hardware: &Hardware) -> Option<String> {
+    let mut parts = Vec::new();
+    match (&hardware.accelerator, hardware.count) {
+        (Some(accelerator), Some(count)) => parts.push(format!("{count} x {accelerator}")),
+        (Some(accelerator), None) => parts.push(accelerator.to_string()),
+        (None, Some(count)) => parts.push(text::count(usize::try_from(count.get()).unwrap_or(usize::MAX), "device")),
+        (None, None) => {}
+    }
+    parts.extend(hardware.driver.as_ref().map(|driver| format!("driver {driver}")));
+    parts.extend(hardware.deterministic.map(|on| if on { "deterministic" } else { "not deterministic" }.to_owned()));
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+pub(super) fn of_data(snapshot: &DatasetSnapshotted) -> Option<DataFacts> {
+    let stats = snapshot.stats.as_ref()?;
+    Some(DataFacts {
+        row_count: stats.row_count.map(|count| count.get()),
+        size: stats.size.map(|count| count.get()),
+        file_count: stats.file_count.map(|count| count.get()),
+    })
+}

@@ -1,0 +1,418 @@
+//! The walk upstream: breadth first, each artifact and each run once.
+//!
+//! An artifact leads to the runs that made it, to what its snapshot was derived from, and to the model that it goes back
+//! to; a run leads to its inputs. What measures, and code, images and transforms, are shown and not followed. Where
+//! nothing says what something was made from, a node says that. (design.md §6)
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    rc::Rc,
+};
+
+use lineal_schemas::{
+    timestamp::Timestamp,
+    vocabulary::{
+        Payload,
+        artifact::{Artifact, Basis, Influence, InputRole},
+        deployment::{ComponentRole, ServedSet},
+        lineage::Relation,
+        run::{JobKind, RunCompleted},
+    },
+};
+
+use super::{Edge, EdgeKind, End, Measurement, Node, NodeKind, described::Described, facts, measured};
+use crate::answers::{
+    AnswerError, NamedDigest,
+    graph::{Identity, Reader, Told, strong},
+    resolve::{Target, main_artifact},
+    running::{all_digests, due, history::History, sets_of},
+};
+
+mod artifact;
+
+/// What the walk found.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    pub(super) nodes: Vec<Node>,
+    pub(super) edges: Vec<Edge>,
+    pub(super) measurements: Vec<Measurement>,
+    pub(super) serving: Option<Serving>,
+    pub(super) truncated: bool,
+}
+
+/// What is known of a service that a trace begins at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Serving {
+    /// Seen, and not overdue.
+    Runs,
+    /// Only a part of it was seen.
+    Partly,
+    /// Overdue since then.
+    Unknown(Timestamp),
+    /// It ended, or nothing was seen there.
+    Ended(Timestamp),
+    /// What a request asks for.
+    Asked,
+    /// Nobody ever saw it.
+    Unseen,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Digest(NamedDigest),
+    Loose(String),
+    Run(u64),
+}
+
+enum Step {
+    Artifact(usize, Option<Rc<Identity>>),
+    Run(usize, Rc<Told>),
+}
+
+/// How an edge is drawn; the ends are filled in.
+#[derive(Debug, Clone)]
+struct Link {
+    relation: EdgeKind,
+    role: Option<String>,
+    influence: Option<Influence>,
+    serving: Option<(usize, Option<String>)>,
+    basis: Basis,
+    ancestry: bool,
+    event: Option<u64>,
+}
+
+impl Link {
+    const fn declared(relation: EdgeKind, event: u64) -> Self {
+        Self {
+            relation,
+            role: None,
+            influence: None,
+            serving: None,
+            basis: Basis::Declared,
+            ancestry: true,
+            event: Some(event),
+        }
+    }
+
+    const fn aside(relation: EdgeKind, event: u64) -> Self {
+        Self { ancestry: false, ..Self::declared(relation, event) }
+    }
+}
+
+struct Walk<'r, 'v> {
+    reader: &'r mut Reader<'v>,
+    walked: Walked,
+    places: HashMap<Key, usize>,
+    open: VecDeque<Step>,
+    stepped: HashSet<usize>,
+    drawn: HashSet<(usize, usize, EdgeKind, Option<String>, Option<usize>)>,
+    max_nodes: usize,
+}
+
+/// Walks upstream from `target`.
+pub(super) fn walk(
+    reader: &mut Reader<'_>,
+    target: &Target,
+    now: Timestamp,
+    max_nodes: usize,
+) -> Result<Walked, AnswerError> {
+    let mut walk = Walk {
+        reader,
+        walked: Walked::default(),
+        places: HashMap::new(),
+        open: VecDeque::new(),
+        stepped: HashSet::new(),
+        drawn: HashSet::new(),
+        max_nodes: max_nodes.max(1),
+    };
+    walk.begin(target, now)?;
+    while let Some(step) = walk.open.pop_front() {
+        match step {
+            Step::Artifact(at, identity) => walk.artifact(at, identity.as_ref())?,
+            Step::Run(at, told) => walk.run(at, &told)?,
+        }
+    }
+    Ok(walk.walked)
+}
+
+impl Walk<'_, '_> {
+    fn begin(&mut self, target: &Target, now: Timestamp) -> Result<(), AnswerError> {
+        match target {
+            Target::Service(service) => self.begin_at_service(service, now),
+            Target::Artifact(artifact) => self.begin_at_artifact(artifact),
+            Target::Event(index) => self.begin_at_event(*index),
+        }
+    }
+
+    fn begin_at_artifact(&mut self, artifact: &Artifact) -> Result<(), AnswerError> {
+        if let Some((at, identity)) = self.place_artifact(artifact, NodeKind::Artifact)? {
+            self.step_into(at, identity);
+        }
+        Ok(())
+    }
+
+    fn begin_at_event(&mut self, index: u64) -> Result<(), AnswerError> {
+        let told = self.reader.told(index)?.ok_or(AnswerError::Erased { index })?;
+        match &told.payload {
+            Payload::RunCompleted(run) => {
+                self.place_run(&told, run);
+                Ok(())
+            }
+            Payload::DeploymentObserved(observed) => {
+                let status = if observed.complete { Serving::Runs } else { Serving::Partly };
+                self.service(&told, &observed.serving_set, Basis::Observed, status)
+            }
+            Payload::DeploymentRequested(request) => {
+                self.service(&told, &request.serving_set, Basis::Declared, Serving::Asked)
+            }
+            payload => match main_artifact(payload) {
+                Some(artifact) => self.begin_at_artifact(artifact),
+                None => Err(AnswerError::NotTraceable {
+                    index,
+                    kind: told.kind.clone(),
+                    subject: told.subject.clone(),
+                }),
+            },
+        }
+    }
+
+    fn begin_at_service(&mut self, service: &str, now: Timestamp) -> Result<(), AnswerError> {
+        let history = History::read(self.reader, service)?;
+        let Some(newest) = history.newest() else {
+            let node = Node { name: Some(service.to_owned()), ..Node::new(NodeKind::Service) };
+            let at = self.add(node);
+            self.walked.serving = Some(Serving::Unseen);
+            self.missing(at, format!("no deployment.observed says what runs at {service}"));
+            return Ok(());
+        };
+        let status = match &newest.told.payload {
+            Payload::DeploymentObserved(observed) => {
+                let overdue = due(newest.at, observed.next_within_seconds).filter(|due| *due < now);
+                match overdue {
+                    Some(since) => Serving::Unknown(since),
+                    None if observed.serving_set.is_empty() => Serving::Ended(newest.at),
+                    None if observed.complete => Serving::Runs,
+                    None => Serving::Partly,
+                }
+            }
+            _ => Serving::Ended(newest.at),
+        };
+        self.service(&newest.told, sets_of(&newest.told.payload).unwrap_or_default(), Basis::Observed, status)
+    }
+
+    fn service(
+        &mut self,
+        told: &Rc<Told>,
+        sets: &[ServedSet],
+        basis: Basis,
+        status: Serving,
+    ) -> Result<(), AnswerError> {
+        let event = self.reader.event_ref(told);
+        let node = Node { name: Some(told.subject.clone()), events: vec![event], ..Node::new(NodeKind::Service) };
+        let at = self.add(node);
+        self.walked.serving = Some(status);
+        if sets.iter().all(|set| set.components.is_empty()) {
+            self.missing(at, format!("{} serves nothing", told.subject));
+        }
+        for (position, set) in sets.iter().enumerate() {
+            for component in &set.components {
+                let share = set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned());
+                let link = Link {
+                    role: Some(component.role.to_string()),
+                    serving: Some((position, share)),
+                    basis,
+                    // What a service runs in is shown; what it answers with is followed.
+                    ancestry: !matches!(component.role, ComponentRole::Image | ComponentRole::Config),
+                    ..Link::declared(EdgeKind::Component, told.index)
+                };
+                self.follow(at, &component.artifact, kind_of_component(component.role), link)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, at: usize, told: &Rc<Told>) -> Result<(), AnswerError> {
+        let Payload::RunCompleted(run) = &told.payload else { return Ok(()) };
+        let (mut any, mut data) = (false, false);
+        for input in run.inputs.iter().flatten() {
+            let surroundings = matches!(input.role, InputRole::Code | InputRole::Environment);
+            let ancestry = !surroundings && input.influence() != Influence::Measurement;
+            any |= ancestry;
+            data |= ancestry && matches!(input.role, InputRole::Training | InputRole::Features | InputRole::Corpus);
+            let link = Link {
+                role: Some(input.role.to_string()),
+                influence: Some(input.influence()),
+                basis: input.basis(),
+                ancestry,
+                ..Link::declared(EdgeKind::Input, told.index)
+            };
+            self.follow(at, &input.artifact, kind_of_input(input.role), link)?;
+        }
+        let fits = matches!(run.job.kind, JobKind::Train | JobKind::Finetune);
+        if !any {
+            self.missing(at, format!("run {} names nothing that it used", run.run_id));
+        } else if fits && !data {
+            self.missing(at, format!("run {} names no training data", run.run_id));
+        }
+        Ok(())
+    }
+
+    fn place_run(&mut self, told: &Rc<Told>, run: &RunCompleted) -> Option<usize> {
+        let key = Key::Run(told.index);
+        if let Some(at) = self.places.get(&key) {
+            return Some(*at);
+        }
+        let node = Node {
+            name: Some(told.subject.clone()),
+            events: vec![self.reader.event_ref(told)],
+            run: Some(facts::of_run(run)),
+            ..Node::new(NodeKind::Run)
+        };
+        let at = self.place(key, node)?;
+        self.stepped.insert(at);
+        self.open.push_back(Step::Run(at, told.clone()));
+        Some(at)
+    }
+
+    fn follow(
+        &mut self,
+        from: usize,
+        artifact: &Artifact,
+        hint: NodeKind,
+        link: Link,
+    ) -> Result<(), AnswerError> {
+        let Some((to, identity)) = self.place_artifact(artifact, hint)? else { return Ok(()) };
+        let ancestry = link.ancestry;
+        self.draw(from, to, link);
+        if ancestry {
+            self.step_into(to, identity);
+        }
+        Ok(())
+    }
+
+    fn step_into(&mut self, at: usize, identity: Option<Rc<Identity>>) {
+        if self.stepped.insert(at) {
+            self.open.push_back(Step::Artifact(at, identity));
+        }
+    }
+
+    fn draw(&mut self, from: usize, to: usize, link: Link) {
+        let (serving_set, share) = link.serving.map_or((None, None), |(set, share)| (Some(set), share));
+        if !self.drawn.insert((from, to, link.relation, link.role.clone(), serving_set)) {
+            return;
+        }
+        self.walked.edges.push(Edge {
+            from,
+            to,
+            relation: link.relation,
+            role: link.role,
+            influence: link.influence,
+            serving_set,
+            share,
+            basis: link.basis,
+            ancestry: link.ancestry,
+            cycle: false,
+            event: link.event,
+        });
+    }
+
+    /// The place of an artifact's node, made if it is new; nothing once the limit is reached.
+    fn place_artifact(
+        &mut self,
+        artifact: &Artifact,
+        hint: NodeKind,
+    ) -> Result<Option<(usize, Option<Rc<Identity>>)>, AnswerError> {
+        let identity = self.reader.identity(artifact)?;
+        let first = identity.as_ref().and_then(|identity| identity.digests.first());
+        let key = first.map_or_else(|| Key::Loose(spelling(artifact)), |digest| Key::Digest(digest.clone()));
+        if let Some(at) = self.places.get(&key) {
+            return Ok(Some((*at, identity)));
+        }
+        let node = self.artifact_node(artifact, identity.as_deref(), hint);
+        Ok(self.place(key, node).map(|at| (at, identity)))
+    }
+
+    fn artifact_node(&self, artifact: &Artifact, identity: Option<&Identity>, hint: NodeKind) -> Node {
+        let described = identity.map(Described::of).unwrap_or_default();
+        let mut digests: Vec<NamedDigest> =
+            identity.into_iter().flat_map(|identity| identity.digests.iter().cloned()).collect();
+        let own = strong(artifact);
+        digests.sort_by_key(|digest| !own.contains(digest));
+        let others: Vec<_> = all_digests(artifact).into_iter().filter(|digest| !digests.contains(digest)).collect();
+        digests.extend(others);
+        Node {
+            name: described.name.or_else(|| artifact.name.as_ref().map(ToString::to_string)),
+            version: described.version,
+            other_names: described.others,
+            digests,
+            uri: artifact.uri.as_ref().map(ToString::to_string),
+            strength: Some(artifact.strength()),
+            ..Node::new(described.kind.unwrap_or(hint))
+        }
+    }
+
+    fn place(&mut self, key: Key, node: Node) -> Option<usize> {
+        if self.walked.nodes.len() >= self.max_nodes {
+            self.walked.truncated = true;
+            return None;
+        }
+        let at = self.add(node);
+        self.places.insert(key, at);
+        Some(at)
+    }
+
+    fn add(&mut self, node: Node) -> usize {
+        self.walked.nodes.push(node);
+        self.walked.nodes.len() - 1
+    }
+
+    /// Says that something should be upstream of a node and is not.
+    fn missing(&mut self, from: usize, what: String) {
+        let node = Node { name: Some(what), end: Some(End::Missing), ..Node::new(NodeKind::Missing) };
+        let to = self.add(node);
+        let link = Link { event: None, ..Link::declared(EdgeKind::Missing, 0) };
+        self.draw(from, to, link);
+    }
+
+    fn node(&mut self, at: usize) -> Option<&mut Node> {
+        self.walked.nodes.get_mut(at)
+    }
+
+    fn note(&mut self, at: usize, note: String) {
+        if let Some(node) = self.node(at) {
+            node.notes.push(note);
+        }
+    }
+}
+
+/// An artifact without a strong digest is only ever itself as spelled.
+fn spelling(artifact: &Artifact) -> String {
+    let digests = all_digests(artifact).into_iter().map(|digest| format!("{}:{}", digest.algorithm, digest.value));
+    let uri = artifact.uri.as_ref().map(ToString::to_string);
+    uri.into_iter().chain(digests).collect::<Vec<_>>().join(" ")
+}
+
+const fn kind_of_component(role: ComponentRole) -> NodeKind {
+    match role {
+        ComponentRole::Model | ComponentRole::Adapter => NodeKind::Model,
+        ComponentRole::Index => NodeKind::Index,
+        ComponentRole::Transform => NodeKind::Transform,
+        ComponentRole::Features => NodeKind::Dataset,
+        ComponentRole::Image | ComponentRole::Config | ComponentRole::Guardrail => NodeKind::Artifact,
+    }
+}
+
+const fn kind_of_input(role: InputRole) -> NodeKind {
+    match role {
+        InputRole::BaseModel | InputRole::SourceModel | InputRole::Adapter | InputRole::Teacher => NodeKind::Model,
+        InputRole::Tokenizer | InputRole::Preprocessor | InputRole::Prompt => NodeKind::Transform,
+        InputRole::Index => NodeKind::Index,
+        InputRole::Code | InputRole::Environment => NodeKind::Artifact,
+        _ => NodeKind::Dataset,
+    }
+}
+
+/// What an event says of an artifact that the walk is at: nothing, where it only uses it.
+fn says_of(identity: &Identity, told: &Told, relation: Relation) -> bool {
+    identity.mentions(told).any(|mention| mention.relation == relation)
+}

@@ -1,0 +1,299 @@
+//! The step at an artifact: what the record says that it was made from.
+
+use std::rc::Rc;
+
+use lineal_schemas::vocabulary::{
+    Payload,
+    artifact::Artifact,
+    dataset::{DatasetSnapshotted, TransformPublished},
+    lineage::{Place, Relation},
+    model::ModelRegistered,
+    run::RunCompleted,
+};
+
+use super::{EdgeKind, End, Identity, Key, Link, Node, NodeKind, Told, Walk, facts, measured, says_of, spelling};
+use crate::answers::{AnswerError, running::all_digests, text};
+
+/// The most events shown of one artifact; the last ones are.
+const MAX_EVENTS: usize = 20;
+
+/// What an artifact's events account for.
+#[derive(Debug, Default)]
+struct Account {
+    snapshot: bool,
+    published: bool,
+    made: bool,
+    part: bool,
+    outside: bool,
+    /// The run that a registration names, where its event is not known.
+    named_run: Option<String>,
+}
+
+impl Account {
+    const fn is_given(&self) -> bool {
+        self.snapshot || self.published || self.made || self.part || self.outside
+    }
+}
+
+impl Walk<'_, '_> {
+    pub(super) fn artifact(&mut self, at: usize, identity: Option<&Rc<Identity>>) -> Result<(), AnswerError> {
+        let Some(identity) = identity else {
+            let strength = self.node(at).and_then(|node| node.strength);
+            let how = strength.map_or("", lineal_schemas::vocabulary::artifact::Strength::as_str);
+            let label = self.label(at);
+            self.missing(at, format!("{label} has no strong digest ({how}): nothing can be joined to it"));
+            return Ok(());
+        };
+        let mut account = Account::default();
+        for told in &identity.said {
+            self.take(at, identity, told, &mut account)?;
+        }
+        if !account.snapshot && !account.made {
+            self.parts_of(at, identity, &mut account)?;
+        }
+        self.show_events(at, identity);
+        self.gone(at, identity);
+        if self.node(at).is_some_and(|node| node.kind == NodeKind::Model) {
+            let measured = measured::of_model(self.reader, identity, at);
+            self.walked.measurements.extend(measured);
+        }
+        self.conclude(at, &account);
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        at: usize,
+        identity: &Identity,
+        told: &Rc<Told>,
+        account: &mut Account,
+    ) -> Result<(), AnswerError> {
+        match &told.payload {
+            Payload::RunCompleted(run) if says_of(identity, told, Relation::Output) => {
+                self.made_by(at, identity, told, run, account);
+            }
+            Payload::DatasetSnapshotted(snapshot) if says_of(identity, told, Relation::Subject) => {
+                account.snapshot = true;
+                self.snapshot(at, identity, told, snapshot)?;
+            }
+            Payload::TransformPublished(published) if says_of(identity, told, Relation::Subject) => {
+                account.published = true;
+                self.published(at, told, published)?;
+            }
+            Payload::ModelRegistered(registered) if says_of(identity, told, Relation::Subject) => {
+                self.registered(at, identity, told, registered, account)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn made_by(&mut self, at: usize, identity: &Identity, told: &Rc<Told>, run: &RunCompleted, account: &mut Account) {
+        if run.inputs.iter().flatten().any(|input| identity.is(&input.artifact)) {
+            self.note(at, format!("run {} (#{}) passed it through unchanged", run.run_id, told.index));
+            return;
+        }
+        account.made = true;
+        if let Some(to) = self.place_run(told, run) {
+            self.draw(at, to, Link::declared(EdgeKind::Run, told.index));
+        }
+    }
+
+    fn snapshot(
+        &mut self,
+        at: usize,
+        identity: &Identity,
+        told: &Rc<Told>,
+        snapshot: &DatasetSnapshotted,
+    ) -> Result<(), AnswerError> {
+        if let Some(node) = self.node(at) {
+            node.data = facts::of_data(snapshot).or_else(|| node.data.take());
+        }
+        for artifact in snapshot.derived_from.iter().flatten() {
+            self.follow(at, artifact, NodeKind::Dataset, Link::declared(EdgeKind::DerivedFrom, told.index))?;
+        }
+        for artifact in snapshot.subset.iter().flat_map(|subset| &subset.of) {
+            self.follow(at, artifact, NodeKind::Dataset, Link::declared(EdgeKind::SubsetOf, told.index))?;
+        }
+        for artifact in snapshot.sources.iter().flatten() {
+            self.source(at, told, artifact)?;
+        }
+        if let Some(artifact) = &snapshot.transform {
+            self.follow(at, artifact, NodeKind::Transform, Link::aside(EdgeKind::Transform, told.index))?;
+        }
+        for artifact in snapshot.splits.iter().flatten().flat_map(|split| &split.artifact) {
+            // A part that has a history of its own brings it in; one that hasn't is described by the whole.
+            if !identity.is(artifact) && self.has_own_history(artifact)? {
+                self.follow(at, artifact, NodeKind::Dataset, Link::declared(EdgeKind::Part, told.index))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_own_history(&mut self, artifact: &Artifact) -> Result<bool, AnswerError> {
+        let Some(identity) = self.reader.identity(artifact)? else { return Ok(false) };
+        Ok(identity.said.iter().any(|told| match &told.payload {
+            Payload::RunCompleted(_) => says_of(&identity, told, Relation::Output),
+            Payload::DatasetSnapshotted(_) | Payload::ModelRegistered(_) | Payload::TransformPublished(_) => {
+                says_of(&identity, told, Relation::Subject)
+            }
+            _ => false,
+        }))
+    }
+
+    /// Where data came from, outside; unless the record knows it after all.
+    fn source(&mut self, at: usize, told: &Rc<Told>, artifact: &Artifact) -> Result<(), AnswerError> {
+        let link = Link::declared(EdgeKind::Source, told.index);
+        if self.has_own_history(artifact)? {
+            return self.follow(at, artifact, NodeKind::Dataset, link);
+        }
+        let key = Key::Loose(format!("source {}", spelling(artifact)));
+        let node = Node {
+            name: artifact.name.as_ref().map(ToString::to_string),
+            digests: all_digests(artifact),
+            uri: artifact.uri.as_ref().map(ToString::to_string),
+            strength: Some(artifact.strength()),
+            end: Some(End::Boundary),
+            ..Node::new(NodeKind::Source)
+        };
+        let known = self.places.get(&key).copied();
+        if let Some(to) = known.or_else(|| self.place(key, node)) {
+            self.draw(at, to, link);
+        }
+        Ok(())
+    }
+
+    fn published(&mut self, at: usize, told: &Rc<Told>, published: &TransformPublished) -> Result<(), AnswerError> {
+        match &published.code {
+            Some(artifact) => self.follow(at, artifact, NodeKind::Artifact, Link::aside(EdgeKind::Code, told.index)),
+            None => Ok(()),
+        }
+    }
+
+    fn registered(
+        &mut self,
+        at: usize,
+        identity: &Identity,
+        told: &Rc<Told>,
+        registered: &ModelRegistered,
+        account: &mut Account,
+    ) -> Result<(), AnswerError> {
+        let outside = registered.external.unwrap_or(registered.supplier.is_some());
+        if outside {
+            account.outside = true;
+            let supplier = registered.supplier.as_ref().map_or("somebody else", |supplier| supplier.as_str());
+            self.note(at, format!("made outside, supplied by {supplier} (#{})", told.index));
+        }
+        if let Some(artifact) = &registered.base_model
+            && !identity.is(artifact)
+        {
+            // What an outside model goes back to is outside as well, unless the record knows it.
+            let link = Link::declared(EdgeKind::BaseModel, told.index);
+            let ancestry = !outside || self.has_own_history(artifact)?;
+            self.follow(at, artifact, NodeKind::Model, Link { ancestry, ..link })?;
+        }
+        let Some(reference) = &registered.run else { return Ok(()) };
+        account.named_run = Some(reference.run_id.to_string());
+        let Some(digest) = &reference.event else { return Ok(()) };
+        let Some(index) = self.reader.by_event(digest)? else {
+            self.missing(at, format!("event {digest} of run {} is not in the record", reference.run_id));
+            return Ok(());
+        };
+        if let Some(run_told) = self.reader.told(index)?
+            && let Payload::RunCompleted(run) = &run_told.payload
+        {
+            account.made = true;
+            if let Some(to) = self.place_run(&run_told, run) {
+                self.draw(at, to, Link::declared(EdgeKind::Run, told.index));
+            }
+        }
+        Ok(())
+    }
+
+    /// The data sets that name it as one of their parts.
+    fn parts_of(&mut self, at: usize, identity: &Identity, account: &mut Account) -> Result<(), AnswerError> {
+        for told in &identity.said {
+            if let Payload::DatasetSnapshotted(snapshot) = &told.payload
+                && says_of(identity, told, Relation::Other(Place::Split))
+                && !identity.is(&snapshot.dataset)
+            {
+                account.part = true;
+                self.follow(at, &snapshot.dataset, NodeKind::Dataset, Link::declared(EdgeKind::PartOf, told.index))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn show_events(&mut self, at: usize, identity: &Identity) {
+        let own_nodes = |told: &&Rc<Told>| {
+            !matches!(
+                told.payload,
+                Payload::RunCompleted(_) | Payload::EvaluationStarted(_) | Payload::EvaluationCompleted(_)
+            )
+        };
+        let events: Vec<_> = identity.said.iter().filter(own_nodes).map(|told| self.reader.event_ref(told)).collect();
+        let left_out = events.len().saturating_sub(MAX_EVENTS);
+        if left_out > 0 {
+            self.note(at, format!("{} of it are left out here", text::count(left_out, "earlier event")));
+        }
+        if let Some(node) = self.node(at) {
+            node.events = events.into_iter().skip(left_out).collect();
+        }
+    }
+
+    /// A digest proves identity, not survival: places that the bytes are gone from.
+    fn gone(&mut self, at: usize, identity: &Identity) {
+        let mut said: Vec<&Rc<Told>> = identity.said.iter().collect();
+        said.sort_by_key(|told| told.order());
+        let mut gone: Vec<(String, String)> = Vec::new();
+        for told in said {
+            match &told.payload {
+                Payload::ArtifactDestroyed(destroyed) => {
+                    let why = destroyed.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+                    let note = format!("its bytes are gone from {} since {}{why}", destroyed.uri, told.when());
+                    gone.push((destroyed.uri.to_string(), note));
+                }
+                Payload::ArtifactLocated(located) => gone.retain(|(uri, _note)| uri != located.uri.as_str()),
+                _ => {}
+            }
+        }
+        for (_uri, note) in gone {
+            self.note(at, note);
+        }
+    }
+
+    fn conclude(&mut self, at: usize, account: &Account) {
+        let goes_on = self.walked.edges.iter().rev().take_while(|edge| edge.from == at).any(|edge| {
+            edge.ancestry && !matches!(edge.relation, EdgeKind::Source | EdgeKind::Missing)
+        });
+        if !account.is_given() {
+            self.unaccounted(at, account);
+            return;
+        }
+        let end = match account {
+            Account { outside: true, .. } => Some(End::Boundary),
+            Account { snapshot: true, .. } if !goes_on => Some(End::Snapshot),
+            Account { published: true, .. } if !goes_on => Some(End::Published),
+            _ => None,
+        };
+        if let Some(node) = self.node(at) {
+            node.end = end;
+        }
+    }
+
+    fn unaccounted(&mut self, at: usize, account: &Account) {
+        let label = self.label(at);
+        let kind = self.node(at).map_or(NodeKind::Artifact, |node| node.kind);
+        let what = match (kind, &account.named_run) {
+            (_, Some(run)) => format!("no run.completed of run {run} says that it made {label}"),
+            (NodeKind::Dataset, None) => format!("no dataset.snapshotted and no run describes {label}"),
+            (NodeKind::Transform, None) => format!("no transform.published and no run describes {label}"),
+            _ => format!("no run.completed says what made {label}"),
+        };
+        self.missing(at, what);
+    }
+
+    fn label(&self, at: usize) -> String {
+        self.walked.nodes.get(at).map_or_else(String::new, crate::answers::print::label)
+    }
+}

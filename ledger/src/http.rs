@@ -1,0 +1,213 @@
+//! The ledger over HTTP: intake, receipts, tiles, attachments, health, and the answers, on TCP and on the local socket.
+//!
+//! Two listeners share one router; what changes how the ledger works is on the local socket alone. Everything that may
+//! wait for a disk, the index or the writer runs off the asynchronous threads. What a request may do is decided by
+//! signatures, never by where it comes from. (docs/FORMAT.md, HTTP)
+
+use std::{fs, future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    http::{StatusCode, Uri},
+    response::Response,
+    routing::{get, post, put},
+    serve::ListenerExt,
+};
+use lineal_schemas::digest::EventDigest;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::{Semaphore, watch},
+};
+
+use crate::{attachments::Attachments, data_dir::DataDir, ledger::Ledger, local, storage::Storage};
+
+mod admin;
+mod answers;
+mod attachments;
+mod body;
+mod events;
+mod health;
+mod receipts;
+mod status;
+mod tiles;
+
+use health::Metrics;
+use status::{Problem, respond};
+
+/// How long requests may take to end once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// How long an answer may wait for the index.
+const INDEX_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What all requests share.
+#[derive(Debug)]
+struct Shared {
+    ledger: Arc<Ledger>,
+    attachments: Attachments,
+    storage: Arc<dyn Storage>,
+    metrics: Metrics,
+    many: Semaphore,
+    uploads: Semaphore,
+}
+
+type App = Arc<Shared>;
+
+/// Serves the ledger on its local socket, and on `http` if given, until `stop` ends.
+pub async fn serve(
+    ledger: Arc<Ledger>,
+    dir: &DataDir,
+    http: impl Into<Option<SocketAddr>>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let server = Server::bind(ledger, dir, http.into()).await?;
+    if let Some(address) = server.address() {
+        tracing::info!("listening on http://{address}");
+    }
+    server.run(stop).await
+}
+
+/// A server that listens but does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    app: App,
+    tcp: Option<TcpListener>,
+    socket: UnixListener,
+    socket_path: PathBuf,
+}
+
+impl Server {
+    /// Takes the addresses: the local socket of `dir`, and `http`, whose port may be 0 for any.
+    pub async fn bind(ledger: Arc<Ledger>, dir: &DataDir, http: Option<SocketAddr>) -> io::Result<Self> {
+        let tcp = match http {
+            Some(address) => Some(TcpListener::bind(address).await?),
+            None => None,
+        };
+        let shared = Shared {
+            ledger,
+            attachments: Attachments::open(dir)?,
+            storage: Arc::new(dir.storage()),
+            metrics: Metrics::default(),
+            many: Semaphore::new(events::MANY_AT_ONCE),
+            uploads: Semaphore::new(attachments::UPLOADS_AT_ONCE),
+        };
+        let socket_path = dir.socket();
+        Ok(Self { app: Arc::new(shared), tcp, socket: local::bind(&socket_path)?, socket_path })
+    }
+
+    /// The TCP address, with the port that was taken.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().and_then(|tcp| tcp.local_addr().ok())
+    }
+
+    /// Answers requests until `stop` ends; those under way are finished, within a limit.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let (stopping, _) = watch::channel(false);
+        let stopped = |mut heard: watch::Receiver<bool>| async move {
+            if heard.wait_for(|stopping| *stopping).await.is_err() {
+                tracing::debug!("whoever could have said stop is gone, which says the same");
+            }
+        };
+        let local = axum::serve(self.socket, router().merge(admin_router()).with_state(self.app.clone()))
+            .with_graceful_shutdown(stopped(stopping.subscribe()));
+        let public = async {
+            let Some(tcp) = self.tcp else { return Ok(()) };
+            let tcp = tcp.tap_io(|stream| {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "answers of this connection may be late");
+                }
+            });
+            axum::serve(tcp, router().with_state(self.app.clone()))
+                .with_graceful_shutdown(stopped(stopping.subscribe()))
+                .await
+        };
+        let serving = async { tokio::try_join!(local, public).map(|((), ())| ()) };
+        tokio::pin!(serving);
+        let result = tokio::select! {
+            ended = &mut serving => ended,
+            () = stop => {
+                stopping.send_replace(true);
+                tokio::time::timeout(GRACE, &mut serving).await.unwrap_or_else(|_elapsed| {
+                    tracing::warn!("some requests were not finished");
+                    Ok(())
+                })
+            }
+        };
+        fs::remove_file(&self.socket_path).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        result
+    }
+}
+
+fn router() -> Router<App> {
+    Router::new()
+        .route("/", get(front))
+        .route("/events", post(events::post))
+        .route("/receipts/{digest}", get(receipts::get))
+        .route("/attachments/{digest}", put(attachments::put).get(attachments::get))
+        .route("/checkpoint", get(tiles::checkpoint))
+        .route("/tile/{*path}", get(tiles::tile))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .merge(answers::routes())
+        .fallback(nowhere)
+}
+
+fn admin_router() -> Router<App> {
+    Router::new()
+        .route("/admin/clock/accept", post(admin::accept_clock))
+        .route("/admin/parked", get(admin::list))
+        .route("/admin/parked/{digest}", get(admin::show))
+}
+
+const FRONT: &str = "\
+Lineal: an audit ledger. Which data did this running model come from?
+
+POST /events                    signed events: application/cloudevents+json with Lineal-Signature headers,
+                                or application/x-ndjson with a DSSE envelope on each line
+GET  /receipts/<event digest>   the receipt of an event, or of its signed refusal
+PUT  /attachments/<sha256>      bytes that a committed event names; GET reads them
+GET  /checkpoint                the newest signed checkpoint (C2SP tlog-checkpoint)
+GET  /tile/<L>/<N>[.p/<W>]      hashes of the tree (C2SP tlog-tiles)
+GET  /tile/entries/<N>[.p/<W>]  its entries
+GET  /tile/bodies/<N>[.p/<W>]   the events of these entries, one a line
+GET  /v1/trace?x=<name>         what it came from: a service, a digest or its beginning, a name
+GET  /v1/running[?env=<name>]   what runs
+GET  /v1/entries/<index or id>  one entry
+GET  /healthz, /readyz, /metrics
+
+Trust none of it: `lineal-verify` checks the record, and a receipt proves itself.
+";
+
+async fn front() -> Response {
+    respond(StatusCode::OK, "text/plain; charset=utf-8", FRONT)
+}
+
+async fn nowhere(uri: Uri) -> Problem {
+    Problem::NoSuchPath(uri.path().chars().take(80).collect())
+}
+
+/// Does work that may wait, off the asynchronous threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// Waits until the index reflects all that is committed now.
+async fn caught_up(app: &App) -> Result<(), Problem> {
+    let ledger = app.ledger.clone();
+    if ledger.progress.applied() < ledger.view.record.size() {
+        let waiting = tokio::task::spawn_blocking(move || ledger.wait_for_index());
+        tokio::time::timeout(INDEX_PATIENCE, waiting).await.map_err(|_elapsed| Problem::IndexLags)??;
+    }
+    match app.ledger.progress.failed() {
+        Some(reason) => Err(Problem::IndexStopped(reason)),
+        None => Ok(()),
+    }
+}
+
+fn digest_of(text: &str) -> Result<EventDigest, Problem> {
+    text.parse().map_err(|_not_hex| Problem::NotADigest(text.chars().take(80).collect()))
+}

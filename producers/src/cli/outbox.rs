@@ -1,0 +1,78 @@
+//! `flush` and `outbox`: sends what waits, and shows what does.
+
+use clap::Args;
+use lineal_producers::{
+    delivery::{Delivery, Flushed},
+    object::Object,
+};
+
+use super::{
+    console::{self, Failure},
+    session::{Session, event_object, fate},
+};
+
+/// Send everything that waits in the outbox, and the attachments of what was committed.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 nothing waits any more, 1 something still waits or was refused.")]
+pub(crate) struct FlushArguments {}
+
+pub(crate) fn flush(session: &Session<'_>, _arguments: &FlushArguments) -> Result<u8, Failure> {
+    let flushed = session.courier()?.flush()?;
+    let waits = flushed.sent.iter().filter(|(_, sent)| matches!(sent.delivery, Delivery::Pending(_))).count();
+    let refused = flushed.sent.iter().filter(|(_, sent)| matches!(sent.delivery, Delivery::Refused { .. })).count();
+    if session.options.json {
+        console::answer(object(&flushed).to_json())?;
+    } else {
+        let settled = flushed.sent.len() - waits - refused;
+        console::answer(format!("{settled} settled, {refused} refused, {waits} waiting"))?;
+    }
+    for (source, sent) in &flushed.sent {
+        console::status(format!("{source} {} {}: {}", sent.sequence, sent.event, fate(&sent.delivery)));
+    }
+    for source in &flushed.in_use {
+        console::status(format!("{source}: open in another process, which sends it"));
+    }
+    for (attachment, reason) in &flushed.attachments_left {
+        console::status(format!("attachment {attachment} waits: {reason}"));
+    }
+    Ok(u8::from(waits + refused + flushed.attachments_left.len() > 0))
+}
+
+fn object(flushed: &Flushed) -> Object {
+    let events: Vec<_> =
+        flushed.sent.iter().map(|(source, sent)| event_object("", sent).with("source", source)).collect();
+    let attachments: Vec<_> = flushed
+        .attachments_left
+        .iter()
+        .map(|(digest, reason)| Object::new().with("sha256", digest).with("reason", reason))
+        .collect();
+    Object::new().with("events", events).with("inUse", &flushed.in_use).with("attachments", attachments)
+}
+
+/// Show what the outbox holds.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {}
+
+pub(crate) fn status(session: &Session<'_>, _arguments: &StatusArguments) -> Result<u8, Failure> {
+    let outbox = session.outbox()?;
+    let status = outbox.status()?;
+    let attachments: usize = outbox.owed()?.iter().map(|owed| owed.attachments.len()).sum();
+    let pending: usize = status.iter().map(|source| source.pending.len()).sum();
+    let refused: usize = status.iter().map(|source| source.refused.len()).sum();
+    if session.options.json {
+        let sources: Vec<_> = status
+            .iter()
+            .map(|one| {
+                Object::new().with("source", &one.source).with("pending", &one.pending).with("refused", &one.refused)
+            })
+            .collect();
+        console::answer(Object::new().with("sources", sources).with("attachments", attachments).to_json())?;
+        return Ok(0);
+    }
+    console::answer(format!("{pending} waiting, {refused} refused, {attachments} attachments to send"))?;
+    for source in status.iter().filter(|source| !source.pending.is_empty() || !source.refused.is_empty()) {
+        let (pending, refused) = (source.pending.len(), source.refused.len());
+        console::answer(format!("{}: {pending} waiting, {refused} refused", source.source))?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,156 @@
+//! The emitter: the one call that turns what a tool has to say into a signed event in the ledger.
+//!
+//! Drafted, numbered, checked with the ledger's own parser, signed once, synced into the outbox, sent: in that order, and
+//! every event takes all of it. Promises that a ledger that is away, slow or wrong is never an error of [`Emitter::emit`]:
+//! the event is [`Delivery::Pending`] then. What is an error is a wrong event, or an outbox that can't be written.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use lineal_schemas::{digest::EventDigest, dsse::Signed, key::SecretKey, trust::Trust};
+
+use crate::{
+    check::{CheckError, check_event},
+    clock,
+    delivery::{Courier, Delivery, Flushed, Sent, chain},
+    draft::{Draft, Place},
+    outbox::{Outbox, OutboxError, SourceBox},
+    sdk::{SdkError, draft_of},
+    target::Target,
+};
+
+/// What an emitter needs.
+#[derive(Debug)]
+pub struct Settings {
+    /// Signs every event; enrolled at the ledger for `source`.
+    pub key: SecretKey,
+    /// The ledger that the events are meant for, and whose receipts count.
+    pub trust: Trust,
+    /// The CloudEvents source: this emitter's alone, and never that of one whose outbox was lost.
+    pub source: String,
+    /// Where events are sent; with none they wait in the outbox.
+    pub target: Option<Target>,
+    /// Directory of the outbox.
+    pub outbox: PathBuf,
+}
+
+/// Signs events of one source and sends them. It has the source to itself until it is dropped.
+#[derive(Debug)]
+pub struct Emitter {
+    key: SecretKey,
+    courier: Courier,
+    source: SourceBox,
+}
+
+/// Why an event was not emitted. Nothing was signed or stored then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The event would be refused.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// The SDK event has something that can't be carried over.
+    #[error(transparent)]
+    Sdk(#[from] SdkError),
+    /// The outbox can't keep it.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+impl EmitError {
+    /// The stable name of this error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Check(error) => error.code(),
+            Self::Sdk(error) => error.code(),
+            Self::Outbox(error) => error.code(),
+        }
+    }
+}
+
+impl Emitter {
+    /// Opens the outbox and takes the source.
+    pub fn open(settings: Settings) -> Result<Self, EmitError> {
+        let outbox = Outbox::open(&settings.outbox)?;
+        let source = outbox.source(&settings.source)?;
+        let courier = Courier { outbox, target: settings.target, trust: settings.trust };
+        Ok(Self { key: settings.key, courier, source })
+    }
+
+    /// Emits one event, after all that still waits of this source.
+    pub fn emit(&mut self, draft: Draft) -> Result<Sent, EmitError> {
+        let (event, sequence) = self.store(&draft)?;
+        Ok(self.deliver(&[(event, sequence)]).pop().unwrap_or_else(|| unsettled(event, sequence, "it was not sent")))
+    }
+
+    /// Emits events in their order, and sends them together. A wrong one leaves those before it in the outbox.
+    pub fn emit_all(&mut self, drafts: &[Draft]) -> Result<Vec<Sent>, EmitError> {
+        let stored = drafts.iter().map(|draft| self.store(draft)).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.deliver(&stored))
+    }
+
+    /// Emits an event of `cloudevents-sdk`. Its source is this emitter's, its id a `UUIDv7`, its data a JSON object.
+    ///
+    /// The SDK holds JSON numbers as binary floats: values that a gate compares are better given as decimal strings.
+    pub fn emit_cloudevent(&mut self, event: &cloudevents::Event) -> Result<Sent, EmitError> {
+        let draft = draft_of(event, self.source.source())?;
+        self.emit(draft)
+    }
+
+    /// Sends what waits, of this source and of all others that nobody has open.
+    pub fn flush(&mut self) -> Result<Flushed, EmitError> {
+        let source = self.source.source().to_owned();
+        let own = self.courier.deliver(&mut self.source)?;
+        let mut flushed = self.courier.flush()?;
+        flushed.in_use.retain(|other| *other != source);
+        flushed.sent.extend(own.into_iter().map(|one| (source.clone(), one)));
+        Ok(flushed)
+    }
+
+    /// The source.
+    pub fn source(&self) -> &str {
+        self.source.source()
+    }
+
+    /// The outbox, where receipts are.
+    pub const fn outbox(&self) -> &Outbox {
+        &self.courier.outbox
+    }
+
+    /// Checks, signs and syncs one event. When this returns, it may be sent.
+    fn store(&mut self, draft: &Draft) -> Result<(EventDigest, u64), EmitError> {
+        let signed = self.sign(draft)?;
+        self.source.store(&signed, &draft.attachments)?;
+        Ok((signed.digest(), self.source.head().sequence))
+    }
+
+    /// From here on nothing is an error: the events are on disk, and a flush will try again.
+    fn deliver(&mut self, stored: &[(EventDigest, u64)]) -> Vec<Sent> {
+        let (delivered, reason) = match self.courier.deliver(&mut self.source) {
+            Ok(sent) => (sent, "it was not sent".to_owned()),
+            Err(error) => (Vec::new(), chain(&error)),
+        };
+        let mut delivered: HashMap<EventDigest, Sent> = delivered.into_iter().map(|one| (one.event, one)).collect();
+        let fate = |(event, sequence): &(EventDigest, u64)| {
+            delivered.remove(event).unwrap_or_else(|| unsettled(*event, *sequence, &reason))
+        };
+        stored.iter().map(fate).collect()
+    }
+
+    fn sign(&self, draft: &Draft) -> Result<Signed, EmitError> {
+        self.source.check_open()?;
+        let head = self.source.head();
+        let line = draft.to_line(&Place {
+            source: self.source.source(),
+            ledger: self.courier.trust.genesis(),
+            sequence: head.sequence + 1,
+            previous: head.event,
+            now: clock::now(),
+        });
+        check_event(&line)?;
+        Ok(Signed::sign(line, &[&self.key]))
+    }
+}
+
+fn unsettled(event: EventDigest, sequence: u64, reason: &str) -> Sent {
+    Sent { event, sequence, delivery: Delivery::Pending(reason.to_owned()) }
+}

@@ -1,0 +1,88 @@
+//! Attachments in the outbox: bytes that an event names by digest and that follow it once it is committed.
+//!
+//! Promises that the bytes, and the note of what an event owes, are on disk before the event is. They stay until the
+//! target has taken them. A crash in between leaves bytes that nobody owes, or sends bytes twice: both are harmless,
+//! since an attachment is addressed by its digest. (events.md, Attachment; design.md §10)
+
+use lineal_schemas::digest::{EventDigest, sha256};
+
+use super::{Outbox, OutboxError, durable};
+
+/// Bytes beside the record, to which an event's `data` refers by digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// What it is to the event: `listing`, `lockfile`, `diff`, …
+    pub role: String,
+    /// Its media type.
+    pub media_type: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Attachment {
+    /// SHA-256 of the bytes, as lower-case hex: its address.
+    pub fn sha256(&self) -> String {
+        hex::encode(sha256(&self.bytes))
+    }
+}
+
+/// What a settled event still has to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// The event that names them.
+    pub event: EventDigest,
+    /// Their SHA-256 digests, as lower-case hex.
+    pub attachments: Vec<String>,
+}
+
+impl Outbox {
+    /// Keeps attachments, and which event they belong to. Comes before that event is stored.
+    pub(super) fn keep(&self, event: &EventDigest, attachments: &[Attachment]) -> Result<(), OutboxError> {
+        if attachments.is_empty() {
+            return Ok(());
+        }
+        let directory = self.directory.join("attachments");
+        let addressed: Vec<_> = attachments.iter().map(|one| (one.sha256(), one.bytes.as_slice())).collect();
+        let files: Vec<_> = addressed.iter().map(|(digest, bytes)| (directory.join(digest), *bytes)).collect();
+        durable::write_many(&files)?;
+        let note: String = addressed.iter().flat_map(|(digest, _)| [digest.as_str(), "\n"]).collect();
+        durable::write(&self.directory.join("owed").join(event.to_string()), note.as_bytes())
+    }
+
+    /// What one event owes; nothing, if it had no attachments or has sent them.
+    pub fn owed_by(&self, event: &EventDigest) -> Result<Owed, OutboxError> {
+        let note = durable::read_text(&self.directory.join("owed").join(event.to_string()))?.unwrap_or_default();
+        Ok(Owed { event: *event, attachments: note.lines().map(str::to_owned).collect() })
+    }
+
+    /// What each event owes, whether it is settled or not, sorted by event.
+    pub fn owed(&self) -> Result<Vec<Owed>, OutboxError> {
+        let directory = self.directory.join("owed");
+        let mut owed = Vec::new();
+        for name in durable::names(&directory)? {
+            let path = directory.join(&name);
+            let damaged =
+                || OutboxError::Damaged { path: path.clone(), what: "its name is no event digest".to_owned() };
+            let event = name.parse().map_err(|_malformed| damaged())?;
+            owed.push(self.owed_by(&event)?);
+        }
+        Ok(owed)
+    }
+
+    /// The bytes of an attachment that is still here.
+    pub fn attachment(&self, digest: &str) -> Result<Option<Vec<u8>>, OutboxError> {
+        durable::read(&self.directory.join("attachments").join(digest))
+    }
+
+    /// Forgets what an event owed, and the bytes that no other event owes.
+    pub(crate) fn forget(&self, owed: &Owed) -> Result<(), OutboxError> {
+        if owed.attachments.is_empty() {
+            return Ok(());
+        }
+        durable::remove_many(&[self.directory.join("owed").join(owed.event.to_string())])?;
+        let others = self.owed()?;
+        let needed = |digest: &&String| others.iter().any(|other| other.attachments.contains(digest));
+        let gone = owed.attachments.iter().filter(|digest| !needed(digest));
+        durable::remove_many(&gone.map(|digest| self.directory.join("attachments").join(digest)).collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,268 @@
+//! What is on disk after each step of an emission: a crash at any of them loses no event and gives no number twice.
+#![expect(clippy::unwrap_used, reason = "a test fails where its own set-up does")]
+
+use std::{fs, path::Path};
+
+use lineal_producers::{
+    Draft, EmitError, Emitter, Settings,
+    delivery::{Courier, Delivery},
+    outbox::{Attachment, Outbox, OutboxError},
+    target::Target,
+};
+use lineal_schemas::{
+    digest::EventDigest, dsse::Signed, event::Event, key::SecretKey, note::VerifierKey, trust::Trust,
+};
+
+const SOURCE: &str = "lineal://example.com/ci";
+
+fn trust() -> Trust {
+    let ledger = SecretKey::from_seed([1; 32]).unwrap();
+    let key = VerifierKey::new("example.com/ledger", ledger.public().clone()).unwrap();
+    Trust::new(EventDigest::of(b"genesis"), &[key]).unwrap()
+}
+
+fn settings(folder: &Path, source: &str, to: Option<&str>) -> Settings {
+    Settings {
+        key: SecretKey::from_seed([2; 32]).unwrap(),
+        trust: trust(),
+        source: source.to_owned(),
+        target: to.map(|to| to.parse().unwrap()),
+        outbox: folder.join("outbox"),
+    }
+}
+
+fn emitter(folder: &Path, to: Option<&str>) -> Emitter {
+    Emitter::open(settings(folder, SOURCE, to)).unwrap()
+}
+
+fn draft(seed: &str) -> Draft {
+    let data = format!(r#"{{"dataset":{{"digest":{{"sha256":"{}"}}}}, "version": "{seed}"}}"#, EventDigest::of(b"x"));
+    Draft::new("dataset.snapshotted", "dataset/payments/transactions", data)
+}
+
+/// Every file below a folder, by its path.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path.display().to_string());
+        }
+    }
+    found.sort();
+    found
+}
+
+fn lines(path: &Path) -> Vec<Signed> {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.ends_with('\n'));
+    text.lines().map(|line| Signed::from_envelope(line.as_bytes()).unwrap()).collect()
+}
+
+fn file_target(folder: &Path) -> (std::path::PathBuf, String) {
+    let path = folder.join("events.jsonl");
+    let to = format!("file:{}", path.display());
+    (path, to)
+}
+
+#[test]
+fn an_event_is_on_disk_before_it_is_sent_and_is_still_there_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    // The crash: the emitter is dropped between the write and any send, since it has nowhere to send to.
+    let first = emitter(folder.path(), None).emit(draft("1")).unwrap();
+    assert!(matches!(first.delivery, Delivery::Pending(_)));
+
+    let mut again = emitter(folder.path(), None);
+    let second = again.emit(draft("2")).unwrap();
+    assert_eq!((first.sequence, second.sequence), (1, 2));
+    drop(again);
+
+    let (path, to) = file_target(folder.path());
+    let target: Target = to.parse().unwrap();
+    let courier =
+        Courier { outbox: Outbox::open(&folder.path().join("outbox")).unwrap(), target: Some(target), trust: trust() };
+    let flushed = courier.flush().unwrap();
+    assert!(flushed.sent.iter().all(|(_, sent)| sent.delivery == Delivery::HandedOver));
+    let envelopes = lines(&path);
+    assert_eq!([first.event, second.event], [envelopes[0].digest(), envelopes[1].digest()]);
+    assert_eq!(Event::parse(&envelopes[1].event).unwrap().previous, Some(first.event));
+    assert!(files(&folder.path().join("outbox/pending")).is_empty());
+
+    // Numbers go on from what was handed over.
+    let third = emitter(folder.path(), Some(&to)).emit(draft("3")).unwrap();
+    assert_eq!((third.sequence, third.delivery), (3, Delivery::HandedOver));
+    assert_eq!(Event::parse(&lines(&path)[2].event).unwrap().previous, Some(second.event));
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_write_leaves_the_number_free() {
+    let folder = tempfile::tempdir().unwrap();
+    emitter(folder.path(), None).emit(draft("1")).unwrap();
+    let pending = files(&folder.path().join("outbox/pending"));
+    let unfinished = pending[0].replace("000000000001.dsse", ".new-000000000002.dsse");
+    fs::write(&unfinished, "{\"payload\":\"half").unwrap();
+    assert_eq!(emitter(folder.path(), None).emit(draft("2")).unwrap().sequence, 2);
+}
+
+#[test]
+fn a_crash_between_settling_and_taking_away_sends_the_event_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, to) = file_target(folder.path());
+    emitter(folder.path(), None).emit(draft("1")).unwrap();
+    let pending = files(&folder.path().join("outbox/pending"))[0].clone();
+    let envelope = fs::read(&pending).unwrap();
+    emitter(folder.path(), Some(&to)).emit(draft("2")).unwrap();
+    // The crash: the first event's file is there again, as if it had never been taken away.
+    fs::write(&pending, envelope).unwrap();
+    let third = emitter(folder.path(), Some(&to)).emit(draft("3")).unwrap();
+    let sequences: Vec<u64> = lines(&path).iter().map(|line| Event::parse(&line.event).unwrap().sequence).collect();
+    assert_eq!((third.sequence, sequences), (3, vec![1, 2, 1, 3]));
+}
+
+#[test]
+fn a_ledger_that_is_away_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let sent = emitter(folder.path(), Some("http://127.0.0.1:1")).emit(draft("1")).unwrap();
+    assert!(matches!(sent.delivery, Delivery::Pending(reason) if reason.contains("can't be reached")));
+}
+
+#[test]
+fn a_wrong_event_is_neither_signed_nor_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut emitter = emitter(folder.path(), None);
+    for (data, code) in [
+        (r#"{"dataset":{"uri":"s3://b/k"}}"#, "schema-violation"),
+        (r#"{"dataset":{},"dataset":{}}"#, "duplicate-key"),
+        ("[]", "attribute-malformed"),
+    ] {
+        let error = emitter.emit(Draft::new("dataset.snapshotted", "dataset/a/b", data)).unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+    }
+    assert!(files(&folder.path().join("outbox/pending")).is_empty());
+    assert_eq!(emitter.emit(draft("1")).unwrap().sequence, 1);
+}
+
+#[test]
+fn a_source_belongs_to_one_emitter_and_ends_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = emitter(folder.path(), None);
+    let second = Emitter::open(settings(folder.path(), SOURCE, None)).unwrap_err();
+    assert!(matches!(second, EmitError::Outbox(OutboxError::SourceInUse { .. })));
+    first.emit(draft("1").closing()).unwrap();
+    assert_eq!(first.emit(draft("2")).unwrap_err().code(), "source-ended");
+    drop(first);
+    assert_eq!(emitter(folder.path(), None).emit(draft("2")).unwrap_err().code(), "source-ended");
+}
+
+#[test]
+fn a_job_that_is_done_leaves_nothing_but_its_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, to) = file_target(folder.path());
+    let job = format!("{SOURCE}/jobs/01938f6e-5c7a-7000-8000-000000000001");
+    let mut emitter = Emitter::open(settings(folder.path(), &job, Some(&to))).unwrap();
+    emitter.emit(draft("1").closing()).unwrap();
+    drop(emitter);
+    assert!(Event::parse(&lines(&path)[0].event).unwrap().sequence_end);
+    assert_eq!(files(&folder.path().join("outbox")), Vec::<String>::new());
+}
+
+#[test]
+fn attachments_are_kept_until_they_are_handed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let attachment =
+        Attachment { role: "listing".to_owned(), media_type: "text/plain".to_owned(), bytes: b"listing".to_vec() };
+    let digest = attachment.sha256();
+    emitter(folder.path(), None).emit(draft("1").with_attachments([attachment])).unwrap();
+    assert_eq!(files(&folder.path().join("outbox/attachments")).len(), 1);
+
+    let (path, to) = file_target(folder.path());
+    emitter(folder.path(), Some(&to)).emit(draft("2")).unwrap();
+    let kept = path.with_file_name("events.jsonl.attachments").join(digest);
+    assert_eq!(fs::read(kept).unwrap(), b"listing");
+    assert!(files(&folder.path().join("outbox/attachments")).is_empty());
+    assert!(files(&folder.path().join("outbox/owed")).is_empty());
+}
+
+#[test]
+fn a_torn_end_of_the_file_is_cut_only_if_it_was_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, to) = file_target(folder.path());
+    emitter(folder.path(), Some(&to)).emit(draft("1")).unwrap();
+    let whole = fs::read_to_string(&path).unwrap();
+    for (torn, after) in [
+        (format!("{whole}{}", &whole[..whole.len() / 2]), 2),
+        (format!("{whole}{}", whole.trim_end()), 3),
+        (whole[..5].to_owned(), 1),
+    ] {
+        fs::write(&path, &torn).unwrap();
+        let sent = emitter(folder.path(), Some(&to)).emit(draft("more")).unwrap();
+        assert_eq!((sent.delivery, lines(&path).len()), (Delivery::HandedOver, after), "{torn}");
+    }
+    fs::write(&path, "notes of a person").unwrap();
+    let sent = emitter(folder.path(), Some(&to)).emit(draft("last")).unwrap();
+    assert!(matches!(sent.delivery, Delivery::Pending(_)));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "notes of a person");
+}
+
+#[test]
+fn an_sdk_event_is_written_once_and_signed() {
+    use cloudevents::{EventBuilder, EventBuilderV10};
+    let folder = tempfile::tempdir().unwrap();
+    let (path, to) = file_target(folder.path());
+    let data = serde_json::json!({"dataset": {"digest": {"sha256": EventDigest::of(b"x").to_string()}}});
+    let event = |id: &str, source: &str| {
+        EventBuilderV10::new()
+            .id(id)
+            .source(source)
+            .ty("dev.lineal.dataset.snapshotted.v1")
+            .subject("dataset/a/b")
+            .time("2026-11-23T22:50:12.5+01:00")
+            .extension("build", 7)
+            .data("application/json", data.clone())
+            .build()
+            .unwrap()
+    };
+    let id = "01938f6e-5c7a-7000-8000-000000000001";
+    let mut emitter = emitter(folder.path(), Some(&to));
+    let sent = emitter.emit_cloudevent(&event(id, SOURCE)).unwrap();
+    let signed = &lines(&path)[0];
+    let text = std::str::from_utf8(&signed.event).unwrap();
+    assert_eq!(sent.event, signed.digest());
+    assert!(
+        text.contains(id) && text.contains("\"time\":\"2026-11-23T21:50:12.500Z\"") && text.contains("\"build\":7")
+    );
+    assert_eq!(emitter.emit_cloudevent(&event(id, "other")).unwrap_err().code(), "sdk-event");
+    let error = emitter.emit_cloudevent(&event("4b1e2f0c-0000-4000-8000-000000000000", SOURCE)).unwrap_err();
+    assert_eq!(error.code(), "attribute-malformed");
+}
+
+#[test]
+fn an_envelope_that_was_signed_elsewhere_is_forwarded_under_its_own_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, to) = file_target(folder.path());
+    emitter(folder.path(), Some(&to)).emit(draft("1")).unwrap();
+    let signed = lines(&path).remove(0);
+
+    let other = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(&other.path().join("outbox")).unwrap();
+    let courier = Courier { outbox, target: None, trust: trust() };
+    let sent = courier.forward(std::slice::from_ref(&signed)).unwrap().remove(0);
+    assert!(matches!(sent.delivery, Delivery::Pending(_)));
+    assert_eq!(courier.forward(std::slice::from_ref(&signed)).unwrap()[0].event, signed.digest());
+    let changed = String::from_utf8(signed.event).unwrap().replace("\"version\":\"1\"", "\"version\":\"2\"");
+    let second = Signed::sign(changed.into_bytes(), &[&SecretKey::from_seed([2; 32]).unwrap()]);
+    assert_eq!(courier.forward(&[second]).unwrap_err().code(), "number-taken");
+}
+
+#[test]
+fn events_that_are_emitted_together_keep_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, to) = file_target(folder.path());
+    let drafts: Vec<Draft> = (0..50).map(|number| draft(&number.to_string())).collect();
+    let sent = emitter(folder.path(), Some(&to)).emit_all(&drafts).unwrap();
+    let written: Vec<EventDigest> = lines(&path).iter().map(Signed::digest).collect();
+    assert_eq!(sent.iter().map(|one| one.event).collect::<Vec<_>>(), written);
+    assert!((1..).zip(&sent).all(|(number, one)| one.sequence == number && one.delivery == Delivery::HandedOver));
+}
