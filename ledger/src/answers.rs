@@ -19,11 +19,14 @@ mod resolve;
 mod text;
 
 pub mod entries;
+pub mod keys;
 pub mod print;
 pub mod running;
 pub mod trace;
 
 pub use entries::{EntryAnswer, LogLine, get, log_line};
+pub use keys::keys;
+pub use print::Style;
 pub use resolve::{Resolved, Target, in_hand, resolve};
 pub use running::{Running, running};
 pub use trace::{MAX_NODES, Trace, Verdict, trace, trace_within};
@@ -141,7 +144,7 @@ pub struct AsOf {
 }
 
 /// A digest and how it was made.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NamedDigest {
     /// in-toto's name of how it was made: `sha256`, `dirHash`, `gitCommit`.
     pub algorithm: String,

@@ -92,7 +92,7 @@ pub fn tiles(record: &Record, folder: &Path) -> Result<u64, ExportError> {
     }
     // A reader may come at any moment: up to here it sees the older checkpoint, with all of its tiles.
     export.write(CHECKPOINT, committed.checkpoint.as_bytes(), &mut wanted)?;
-    export.remove_parts(&folder.join(TILES), &wanted)?;
+    remove_parts(&folder.join(TILES), &wanted)?;
     Ok(size)
 }
 
@@ -147,25 +147,25 @@ impl Export<'_> {
         }
         Ok(())
     }
+}
 
-    /// Removes the parts of tiles that belong to older sizes.
-    fn remove_parts(&self, folder: &Path, wanted: &BTreeSet<PathBuf>) -> Result<(), ExportError> {
-        let mut left = 0;
-        for entry in fs::read_dir(folder).map_err(failed(folder))? {
-            let path = entry.map_err(failed(folder))?.path();
-            if path.is_dir() {
-                self.remove_parts(&path, wanted)?;
-            } else if is_partial(folder) && !wanted.contains(&path) {
-                fs::remove_file(&path).map_err(failed(&path))?;
-                continue;
-            }
-            left += 1;
+/// Removes the parts of tiles that belong to older sizes.
+fn remove_parts(folder: &Path, wanted: &BTreeSet<PathBuf>) -> Result<(), ExportError> {
+    let mut left = 0;
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        if path.is_dir() {
+            remove_parts(&path, wanted)?;
+        } else if is_partial(folder) && !wanted.contains(&path) {
+            fs::remove_file(&path).map_err(failed(&path))?;
+            continue;
         }
-        if left == 0 && is_partial(folder) {
-            fs::remove_dir(folder).map_err(failed(folder))?;
-        }
-        Ok(())
+        left += 1;
     }
+    if left == 0 && is_partial(folder) {
+        fs::remove_dir(folder).map_err(failed(folder))?;
+    }
+    Ok(())
 }
 
 /// Whether this is the folder of a tile's parts: `000.p`.

@@ -177,6 +177,7 @@ GET  /tile/bodies/<N>[.p/<W>]   the events of these entries, one a line
 GET  /v1/trace?x=<name>         what it came from: a service, a digest or its beginning, a name
 GET  /v1/running[?env=<name>]   what runs
 GET  /v1/entries/<index or id>  one entry
+GET  /v1/source?name=<source>     the head of a source: what its next event builds on
 GET  /healthz, /readyz, /metrics
 
 Trust none of it: `lineal-verify` checks the record, and a receipt proves itself.

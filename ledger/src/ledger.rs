@@ -114,10 +114,38 @@ impl View {
 impl View {
     /// The answer that says `outcome`, with the receipt of its entry, and for a refusal the ledger's own event.
     pub fn answer(&self, event: Option<EventDigest>, outcome: &Outcome) -> Result<Answer, ReadError> {
-        let mut answer = Answer::new(event, outcome);
-        if let Some(index) = outcome.index() {
-            answer.receipt = Some(self.record.receipt(index)?);
+        let receipt = outcome.index().map(|index| self.record.receipt(index)).transpose()?;
+        self.answer_with(event, outcome, receipt)
+    }
+
+    /// The answers for outcomes in order; runs of entries are read in one go.
+    pub fn answers(&self, outcomes: &[(Option<EventDigest>, Outcome)]) -> Result<Vec<Answer>, ReadError> {
+        let mut answers = Vec::with_capacity(outcomes.len());
+        let follows = |one: &(_, Outcome), next: &(_, Outcome)| {
+            one.1.index().is_some_and(|index| next.1.index() == index.checked_add(1))
+        };
+        for run in outcomes.chunk_by(follows) {
+            let receipts = match run.first().and_then(|(_event, outcome)| outcome.index()) {
+                Some(first) if run.len() > 1 => self.record.receipts(first, first + run.len() as u64)?,
+                Some(first) => vec![self.record.receipt(first)?],
+                None => Vec::new(),
+            };
+            let mut receipts = receipts.into_iter();
+            for (event, outcome) in run {
+                answers.push(self.answer_with(*event, outcome, receipts.next())?);
+            }
         }
+        Ok(answers)
+    }
+
+    fn answer_with(
+        &self,
+        event: Option<EventDigest>,
+        outcome: &Outcome,
+        receipt: Option<String>,
+    ) -> Result<Answer, ReadError> {
+        let mut answer = Answer::new(event, outcome);
+        answer.receipt = receipt;
         if let Outcome::Rejected { index, .. } | Outcome::Conflicted { index, .. } = outcome {
             let stored = self.record.get(*index)?;
             answer.refusal = stored.body().map(|body| String::from_utf8_lossy(body).into_owned());

@@ -27,3 +27,4 @@ mod local;
 pub mod http;
 pub mod client;
 pub mod answers;
+pub mod cli;

@@ -7,7 +7,10 @@ use std::{
     fs, io,
     os::{
         fd::AsRawFd,
-        unix::fs::{DirBuilderExt, PermissionsExt},
+        unix::{
+            fs::{DirBuilderExt, PermissionsExt},
+            net::UnixStream as StdStream,
+        },
     },
     path::{Path, PathBuf},
 };
@@ -36,14 +39,14 @@ pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
 /// Connects to whoever listens at `path`.
 pub(crate) async fn connect(path: &Path) -> io::Result<UnixStream> {
     // Connecting to a local socket does not wait, so the blocking call is as good, and the folder stays open over it.
-    let stream = with_short_path(path, |path| std::os::unix::net::UnixStream::connect(path))?;
+    let stream = with_short_path(path, StdStream::connect)?;
     stream.set_nonblocking(true)?;
     UnixStream::from_std(stream)
 }
 
 /// Whether somebody listens at `path`.
 pub(crate) fn is_served(path: &Path) -> bool {
-    with_short_path(path, |path| std::os::unix::net::UnixStream::connect(path)).is_ok()
+    with_short_path(path, StdStream::connect).is_ok()
 }
 
 /// Calls `with` with a path that fits into an address: a long one is reached through its open folder (on Linux).

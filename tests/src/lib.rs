@@ -5,3 +5,5 @@
 pub mod simdisk;
 pub mod model;
 pub mod workload;
+pub mod signing;
+pub mod programs;

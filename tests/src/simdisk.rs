@@ -7,9 +7,9 @@
 //! - names are made, changed and removed durably before the call returns, as [`Storage`] promises;
 //! - a crash, after any step, with unsynced sectors kept, lost, torn or read as zeros (see [`Tail`]).
 //!
-//! What it does not: directories (only names), sectors that fail to read, two programs at one file, a disk that lies
-//! about a sync, metadata that lasts in another order than it was written. One thread drives it; the same calls give
-//! the same bytes.
+//! What it does not: directories (only names), sectors that fail to read, two programs at one file, metadata
+//! that lasts in another order than it was written; and a disk that lies about syncs only as a canary
+//! ([`SimDisk::lie_about`]). One thread drives it; the same calls give the same bytes.
 
 use std::{
     io,
@@ -96,12 +96,13 @@ struct State {
     plan: Option<(usize, Fault)>,
     history: Option<Vec<Image>>,
     off: bool,
+    lies_about: Option<String>,
 }
 
 impl SimDisk {
     /// A disk that begins as `image`.
     pub fn of(image: Image) -> Self {
-        let state = State { image, trace: Vec::new(), plan: None, history: None, off: false };
+        let state = State { image, trace: Vec::new(), plan: None, history: None, off: false, lies_about: None };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -123,6 +124,11 @@ impl SimDisk {
     /// Lets step `number`, counted from 0 since the disk was made, go wrong.
     pub fn fail_at(&self, number: usize, fault: Fault) {
         self.state().plan = Some((number, fault));
+    }
+
+    /// From now on, says that it has synced files whose names begin so, and does not: what a test must notice.
+    pub fn lie_about(&self, prefix: &str) {
+        self.state().lies_about = Some(prefix.to_owned());
     }
 
     /// Steps so far.
@@ -257,7 +263,9 @@ impl StoredFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let lies = self.disk.state().lies_about.as_ref().is_some_and(|prefix| self.name.starts_with(prefix));
         self.disk.step(Step::Sync(self.name.clone()), |image, done| match done {
+            _ if lies => {}
             Done::All => image.sync(self.inode),
             Done::First(_) | Done::Nothing => image.fail_sync(self.inode),
         })

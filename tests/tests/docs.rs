@@ -3,8 +3,8 @@
 //!
 //! How blocks are marked in the texts:
 //!
-//! - A block ` ```sh ` is run by `bash -euo pipefail`, and must end with 0. The blocks of one page run in their order in
-//!   one folder of their own that holds a copy of `docs/example`; the three programs are on `PATH`.
+//! - A block ` ```sh ` is run by `bash -euo pipefail`, and must end with 0. The blocks of one page run in their order, in
+//!   one shell and one folder of their own, which holds a copy of `docs/example`; the three programs are on `PATH`.
 //! - A block ` ```sh no-run (reason) ` is not run.
 //! - A block ` ```text ` right after a block that is run is what that prints to standard output. In it `…` stands for
 //!   any characters of a line, and a line of `…` alone for any lines.
@@ -17,8 +17,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
 };
+
+use lineal_schemas::line::Line;
+use lineal_tests::programs;
 
 #[path = "docs/blocks.rs"]
 mod blocks;
@@ -82,49 +84,81 @@ fn files_below(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-/// Where the three programs are, built as this test was: `target/<profile>`, two above `target/<profile>/deps/docs-…`.
-fn programs() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.current_dir(root()).args(["build", "--locked", "--bins"]);
-        build.args(["-p", "lineal-ledger", "-p", "lineal-producers", "-p", "lineal-verifier"]);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.status().expect("cargo is there").success(), "the programs do not build");
-        let own = std::env::current_exe().expect("a test has a path");
-        own.ancestors().nth(2).expect("a test is in target/<profile>/deps").to_owned()
-    })
+/// What the blocks of a page find in their folder, beside the worked example.
+fn prepare(page: &str, folder: &Path) {
+    let example = folder.join("docs/example");
+    copy_folder(&root().join("docs/example"), &example);
+    if page != "docs/AUDIT.md" {
+        return;
+    }
+    // The auditor's page has a copy of a record, what a producer and an older visit left, and names of its own.
+    copy_folder(&example, &folder.join("copy"));
+    let given = [
+        ("ledger.trust", "ledger.trust"),
+        ("snapshot.tlog-proof", "run-42.receipt"),
+        ("snapshot.dsse", "run-42.dsse.json"),
+        ("producer.pub", "trainer.pub.pem"),
+    ];
+    for (from, to) in given {
+        fs::copy(example.join(from), folder.join(to)).expect("a file can be copied");
+    }
+    let record = fs::read(example.join("record/00000000000000000000.log")).expect("the example has a record");
+    let checkpoints: Vec<String> = record.split(|byte| *byte == b'\n').filter_map(checkpoint).collect();
+    for (name, checkpoint) in ["checkpoint.txt", "last-year.txt"].into_iter().zip(checkpoints.iter().rev()) {
+        fs::write(folder.join(name), checkpoint).expect("a file can be written");
+    }
 }
 
-/// Runs one block in `folder`; what it printed, or what went wrong.
-fn run(block: &Block, folder: &Path) -> Result<String, String> {
+fn checkpoint(line: &[u8]) -> Option<String> {
+    match Line::parse(line) {
+        Ok(Line::Checkpoint(note)) => Some(note),
+        _ => None,
+    }
+}
+
+/// Runs the blocks in one shell in `folder`, and gives what each printed; less than all where one has failed, and why.
+fn run(blocks: &[Block], folder: &Path) -> (Vec<String>, String) {
+    let mut script = "set -euo pipefail\n".to_owned();
+    for (number, block) in blocks.iter().enumerate() {
+        writeln!(script, "exec > .printed-{number} 2> .said-{number}\n{}", block.text).expect("a string takes text");
+    }
+    let own = Path::new(programs::lineal().get_program()).parent().expect("a program is in a folder").to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(programs().to_owned()).chain(std::env::split_paths(&path));
-    let mut bash = Command::new("bash");
-    bash.args(["-euo", "pipefail", "-c", &block.text]).current_dir(folder).env_clear();
-    bash.env("PATH", std::env::join_paths(folders).expect("PATH can be made"));
-    bash.env("HOME", folder).env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8");
-    let output = bash.output().map_err(|error| format!("bash: {error}"))?;
-    let [printed, said] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    if output.status.success() { Ok(printed) } else { Err(format!("{}\n{printed}{said}", output.status)) }
+    let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path)));
+    let mut bash = programs::isolated("bash");
+    bash.args(["-c", &script]).current_dir(folder).env("PATH", path.expect("PATH can be made"));
+    // The mirror is where it is by default, in a home of the page's own.
+    bash.env_remove("LINEAL_MIRROR").env("HOME", folder).env("LC_ALL", "C.UTF-8");
+    let ended = programs::run(&mut bash);
+    let read = |number: usize, what: &str| fs::read_to_string(folder.join(format!(".{what}-{number}"))).ok();
+    let mut printed: Vec<String> = (0..blocks.len()).map_while(|number| read(number, "printed")).collect();
+    if ended.code == Some(0) {
+        return (printed, String::new());
+    }
+    let last = printed.pop().unwrap_or_default();
+    let said = read(printed.len(), "said").unwrap_or_default();
+    (printed, format!("ended with {:?}\n{last}{said}{}", ended.code, ended.stderr))
 }
 
-/// Runs the blocks of a page; a line for each that does not do as the page says.
+/// Runs the blocks of a page; says of each that does not do as the page says what it did.
 fn faults_of(page: &str, text: &str) -> String {
     let folder = empty_folder(&format!("docs-{}", page.replace(['/', '.'], "-")));
-    copy_folder(&root().join("docs/example"), &folder.join("docs/example"));
+    prepare(page, &folder);
+    let blocks = blocks::of(text);
+    let (printed, failure) = run(&blocks, &folder);
     let mut faults = String::new();
-    for block in blocks::of(text) {
-        let fault = match (run(&block, &folder), &block.expected) {
-            (Err(error), _) => error,
-            (Ok(printed), Some(expected)) if !matches(expected, &printed) => {
+    for (number, block) in blocks.iter().enumerate() {
+        let fault = match (printed.get(number), &block.expected) {
+            (None, _) => failure.clone(),
+            (Some(printed), Some(expected)) if !matches(expected, printed) => {
                 format!("the page says:\n{expected}\nit printed:\n{printed}")
             }
             _ => continue,
         };
         writeln!(faults, "{page}:{}: {}\n{fault}", block.line, block.text).expect("a string takes text");
+        if number >= printed.len() {
+            break;
+        }
     }
     faults
 }

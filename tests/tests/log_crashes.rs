@@ -6,7 +6,7 @@
 //! that forgets everything unsynced.
 #![cfg(test)]
 
-use std::collections::HashSet;
+use std::{collections::HashSet, panic};
 
 use lineal_tests::{
     model::Model,
@@ -141,6 +141,21 @@ fn a_reader_shows_what_is_committed_and_touches_neither_segments_nor_head() {
         for name in image.names().iter().filter(|name| !name.starts_with("derived/")) {
             assert_eq!(after.read(name), image.read(name), "step {number}: {name}");
         }
+    }
+}
+
+/// The canary: on a disk that only says that it syncs the segments, these checks must fail.
+#[test]
+fn a_disk_that_lies_about_its_syncs_is_noticed() {
+    for tail in [Tail::Dropped, Tail::Prefix(2), Tail::PrefixThenZeros(2), Tail::EvenSectors] {
+        let disk = SimDisk::of(new_record());
+        let (mut log, _recovery) = open(&disk).unwrap();
+        disk.lie_about("record/");
+        commit(&mut log, &events(0, 3)).unwrap();
+        let mut model = Model::default();
+        model.push(&events(0, 3));
+        let image = disk.image().crash(tail);
+        assert!(panic::catch_unwind(|| check("a lying disk", &image, 1, &model)).is_err(), "{tail:?}");
     }
 }
 

@@ -23,7 +23,7 @@ use lineal_verifier::{
 use rayon::prelude::*;
 
 #[path = "../tests/verify/record.rs"]
-#[expect(dead_code, reason = "the tests use all of it")]
+#[expect(dead_code, clippy::unwrap_used, reason = "written for the tests, which use all of it")]
 mod record;
 
 use record::{Ledger, key};
@@ -38,7 +38,9 @@ type Check = (PublicKey, Vec<u8>, [u8; 64]);
 fn build() -> Ledger {
     let mut ledger = Ledger::new();
     let producers: Vec<_> = (0..PRODUCERS).map(|seed| key(100 + seed)).collect();
-    producers.iter().for_each(|producer| ledger.enrol(producer));
+    for producer in &producers {
+        ledger.enrol(producer);
+    }
     ledger.commit();
     for number in 0..ENTRIES {
         let by = &producers[number % producers.len()];
@@ -92,6 +94,7 @@ fn shortest(mut work: impl FnMut()) -> Duration {
     (0..5).map(|_| timed(&mut work)).min().unwrap_or_default()
 }
 
+#[expect(clippy::print_stdout, reason = "the ratio is what is wanted, and criterion has no place for it")]
 fn benchmark(criterion: &mut Criterion) {
     let ledger = build();
     let (checks, record) = (checks(&ledger), ledger.bytes.record());

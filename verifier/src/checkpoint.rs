@@ -14,13 +14,13 @@ use crate::{
 };
 
 /// Reads a checkpoint and checks its signatures under the trust file; refused is one that can't be read.
-pub fn read(text: &str, trust: &Trust) -> Result<SignedCheckpoint, Finding> {
+pub fn read(text: &str, trust: &Trust) -> Result<SignedCheckpoint, Box<Finding>> {
     let refused =
         |code, error: &dyn std::fmt::Display| Finding::error(code, "a checkpoint signed as the trust file asks", error);
-    let signed = SignedCheckpoint::parse(text).map_err(|error| refused(error.code(), &error))?;
+    let signed = SignedCheckpoint::parse(text).map_err(|error| Box::new(refused(error.code(), &error)))?;
     match trust.verify_checkpoint(&signed).map(drop) {
         Ok(()) => Ok(signed),
-        Err(error) => Err(refused(error.code(), &error)),
+        Err(error) => Err(Box::new(refused(error.code(), &error))),
     }
 }
 

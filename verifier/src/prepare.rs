@@ -80,6 +80,7 @@ pub(crate) struct CheckpointLine {
 
 /// An entry's event as read.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every body is of the largest variant, and its line is boxed")]
 enum Read {
     Withheld,
     Altered { found: EventDigest, facts: Option<Box<Facts>> },
@@ -88,6 +89,7 @@ enum Read {
 
 /// An entry's event as checked.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every body is of the largest variant, and its line is boxed")]
 pub(crate) enum Body {
     /// There is none.
     Withheld,

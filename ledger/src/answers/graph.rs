@@ -14,7 +14,7 @@ use lineal_schemas::{
     digest::{EventDigest, KeyId},
     entry::Entry,
     facts::Facts,
-    registry::Registry,
+    registry::{Enrolment, Registry},
     timestamp::Timestamp,
     vocabulary::{
         Payload,
@@ -35,7 +35,6 @@ const MAX_CACHED: usize = 8192;
 pub(super) struct Told {
     pub(super) index: u64,
     pub(super) entry: Entry,
-    pub(super) id: String,
     pub(super) kind: String,
     pub(super) subject: String,
     pub(super) time: Timestamp,
@@ -75,7 +74,9 @@ pub(super) struct Identity {
 impl Identity {
     /// Whether an artifact is this one.
     pub(super) fn is(&self, artifact: &Artifact) -> bool {
-        self.digests.iter().any(|own| artifact.strong_digests().any(|(name, hex)| own.algorithm == name && own.value == hex))
+        self.digests
+            .iter()
+            .any(|own| artifact.strong_digests().any(|(name, hex)| own.algorithm == name && own.value == hex))
     }
 
     /// What an event says of this artifact: its mentions of it.
@@ -143,9 +144,9 @@ impl<'v> Reader<'v> {
             Some((by, replacement)) => (replacement, Some(by)),
             None => (payload, None),
         };
-        let Facts { id, kind, subject, time, .. } = facts;
+        let Facts { kind, subject, time, .. } = facts;
         let kind = lineal_schemas::event::name_of(&kind).unwrap_or(&kind).to_owned();
-        Ok(Some(Told { index, entry, id, kind, subject, time, payload, corrected_by }))
+        Ok(Some(Told { index, entry, kind, subject, time, payload, corrected_by }))
     }
 
     fn facts(&self, index: u64) -> Result<Option<(Entry, Facts)>, AnswerError> {
@@ -176,7 +177,7 @@ impl<'v> Reader<'v> {
 
     /// Whether a key's scope has this type and this subject: only then its correction of such an event counts.
     fn may_say(&self, keyid: &KeyId, payload: &Payload, subject: &str) -> bool {
-        let Some((scope, rule)) = self.registry.enrolment(keyid).map(|key| key.scope()).zip(payload.rule()) else {
+        let Some((scope, rule)) = self.registry.enrolment(keyid).map(Enrolment::scope).zip(payload.rule()) else {
             return false;
         };
         scope.types.iter().any(|name| name == rule.name)
@@ -263,7 +264,9 @@ impl<'v> Reader<'v> {
                     let same = mention.relation == Relation::Same;
                     let is_it = strong(mention.artifact).contains(&digest);
                     describes |= is_it && is_description(mention.relation);
-                    if is_it || (same && told.payload.artifacts().iter().any(|side| strong(side.artifact).contains(&digest))) {
+                    if is_it
+                        || (same && told.payload.artifacts().iter().any(|side| strong(side.artifact).contains(&digest)))
+                    {
                         new.extend(strong(mention.artifact));
                     }
                 }
@@ -336,8 +339,8 @@ fn signer(registry: &Registry, keyid: KeyId, received: Timestamp) -> Signer {
         let is_root = registry.roots().any(|root| root.keyid() == keyid);
         registry.key(&keyid).map(|_key| if is_root { "root" } else { "ledger" }.to_owned())
     };
-    let revocation = enrolment.and_then(|key| key.revocation());
-    let compromised_since = enrolment.and_then(|key| key.compromised_since());
+    let revocation = enrolment.and_then(Enrolment::revocation);
+    let compromised_since = enrolment.and_then(Enrolment::compromised_since);
     Signer {
         keyid,
         producer: enrolment.map(|key| key.producer().to_owned()).or_else(own),

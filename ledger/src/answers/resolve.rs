@@ -275,7 +275,9 @@ fn newest(reader: &mut Reader<'_>, subject: &str, version: Option<&str>) -> Resu
     if told.is_empty() && version.is_none() && subject.starts_with("model/") {
         told = reader.told_about(subject, &["evaluation.completed", "evaluation.started"])?;
     }
-    told.retain(|told| version.is_none_or(|version| version_of(&told.payload).is_some_and(|own| is_version(own, version))));
+    told.retain(|told| {
+        version.is_none_or(|version| version_of(&told.payload).is_some_and(|own| is_version(own, version)))
+    });
     let Some(first) = told.first() else { return Ok(None) };
     if matches!(first.payload, Payload::RunCompleted(_)) {
         return Ok(Some(Target::Event(first.index).into()));

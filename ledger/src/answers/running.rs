@@ -11,7 +11,7 @@ use lineal_schemas::{
         Payload,
         artifact::{Artifact, Strength},
         deployment::{Binding, Component, ComponentRole, ServedSet},
-        values::Seconds,
+        values::{Count, Seconds},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -279,7 +279,7 @@ fn set_state(reader: &mut Reader<'_>, set: &ServedSet, since: Timestamp) -> Resu
         components.push(component_state(reader, component)?);
     }
     let share = set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned());
-    Ok(SetState { share, instances: set.instances.map(|count| count.get()), since, components })
+    Ok(SetState { share, instances: set.instances.map(Count::get), since, components })
 }
 
 fn component_state(reader: &mut Reader<'_>, component: &Component) -> Result<ComponentState, AnswerError> {
@@ -354,11 +354,7 @@ fn same_set(reader: &mut Reader<'_>, one: &ServedSet, other: &ServedSet) -> Resu
 }
 
 /// The last request, or declared rollback, for just these sets.
-fn requested(
-    reader: &mut Reader<'_>,
-    service: &str,
-    sets: &[ServedSet],
-) -> Result<Option<Requested>, AnswerError> {
+fn requested(reader: &mut Reader<'_>, service: &str, sets: &[ServedSet]) -> Result<Option<Requested>, AnswerError> {
     let asked = reader.told_about(service, &["deployment.requested", "deployment.rolledback"])?;
     let mut standing = true;
     for told in asked {

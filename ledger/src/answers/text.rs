@@ -20,11 +20,7 @@ pub(super) fn short_hex(hex: &str) -> String {
 
 /// `v2` for `2` and for `v2`; other versions as they are.
 pub(super) fn version(version: &str) -> String {
-    if version.starts_with(|first: char| first.is_ascii_digit()) {
-        format!("v{version}")
-    } else {
-        version.to_owned()
-    }
+    if version.starts_with(|first: char| first.is_ascii_digit()) { format!("v{version}") } else { version.to_owned() }
 }
 
 /// How long before `now` something was: `12 s`, `47 min`, `3 h`, `40 d`.

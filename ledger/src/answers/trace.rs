@@ -22,7 +22,7 @@ pub(super) mod described;
 mod ends;
 mod facts;
 mod measured;
-mod walk;
+pub(super) mod walk;
 
 /// The most nodes of one answer.
 pub const MAX_NODES: usize = 100_000;

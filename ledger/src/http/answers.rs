@@ -1,31 +1,82 @@
-//! `/v1/...`: questions to the index, answered as JSON. A command that finds the ledger running asks here.
+//! `/v1/...`: the answers, as JSON. A command that finds the ledger running asks here and prints what it gets.
+//!
+//! An answer reflects at least all that was committed when it was asked for, and names the size that it reflects.
 
 use axum::{
     Router,
-    extract::{RawQuery, State},
+    extract::{Path, RawQuery, State},
     http::StatusCode,
     response::Response,
     routing::get,
 };
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
     App, blocking, caught_up,
     status::{Problem, respond},
 };
+use crate::{
+    answers,
+    ledger::{Ledger, View},
+};
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/v1/source", get(source))
+    Router::new()
+        .route("/v1/trace", get(trace))
+        .route("/v1/running", get(running))
+        .route("/v1/entries/{*what}", get(entry))
+        .route("/v1/source", get(source))
+        .route("/v1/keys", get(keys))
 }
 
-/// The head of a source: what the next event of it builds on.
+/// What something came from.
+async fn trace(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let what = required(query.as_deref(), "x")?;
+    answer(&app, move |ledger| Ok(answers::trace(&ledger.view, &what, ledger.now())?)).await
+}
+
+/// What runs.
+async fn running(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let env = parameter(query.as_deref(), "env");
+    answer(&app, move |ledger| Ok(answers::running(&ledger.view, env.as_deref(), ledger.now())?)).await
+}
+
+/// One entry, by index, id, digest or the beginning of one.
+async fn entry(State(app): State<App>, Path(what): Path<String>) -> Result<Response, Problem> {
+    answer(&app, move |ledger| Ok(answers::get(&ledger.view, &what)?)).await
+}
+
+/// Who may say what.
+async fn keys(State(app): State<App>) -> Result<Response, Problem> {
+    answer(&app, move |ledger| Ok(answers::keys(&ledger.view.registry(), ledger.now()))).await
+}
+
+/// The head of a source: what its next event builds on.
 async fn source(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let name = parameter(query.as_deref(), "name").ok_or(Problem::MissingParameter("name"))?;
-    caught_up(&app).await?;
-    let view = app.ledger.view.clone();
-    let state = blocking(move || Ok(view.index.source(&name)?)).await?.map(|tracked| tracked.state);
+    let name = required(query.as_deref(), "name")?;
+    answer(&app, move |ledger| head(&ledger.view, &name)).await
+}
+
+fn head(view: &View, source: &str) -> Result<serde_json::Value, Problem> {
+    let state = view.index.source(source)?.map(|tracked| tracked.state);
     let (sequence, digest) = state.map_or((0, None), |state| (state.head(), state.head_digest()));
-    Ok(respond(StatusCode::OK, "application/json", json!({"sequence": sequence, "digest": digest}).to_string()))
+    Ok(json!({"sequence": sequence, "digest": digest}))
+}
+
+/// Asks the index once it has caught up.
+async fn answer<T: Serialize>(
+    app: &App,
+    ask: impl FnOnce(&Ledger) -> Result<T, Problem> + Send + 'static,
+) -> Result<Response, Problem> {
+    caught_up(app).await?;
+    let ledger = app.ledger.clone();
+    let text = blocking(move || Ok(serde_json::to_string(&ask(&ledger)?)? + "\n")).await?;
+    Ok(respond(StatusCode::OK, "application/json", text))
+}
+
+fn required(query: Option<&str>, name: &'static str) -> Result<String, Problem> {
+    parameter(query, name).ok_or(Problem::MissingParameter(name))
 }
 
 /// A parameter of a query, decoded.

@@ -14,7 +14,7 @@ use super::status::Problem;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How much of an unwanted body is read, so that its sender gets to read the answer.
-const DRAIN_BYTES: usize = 8 * 1024 * 1024;
+const DRAIN_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long that may take.
 const DRAIN_TIME: Duration = Duration::from_secs(10);

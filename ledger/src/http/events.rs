@@ -154,13 +154,14 @@ async fn judge(app: &App, sent: Vec<Sent>) -> Result<(String, Option<StatusCode>
         .into_iter()
         .map(|(digest, refused)| (digest, refused.unwrap_or_else(|| judged.next().unwrap_or_else(stopped))));
     let outcomes: Vec<_> = outcomes.collect();
-    outcomes.iter().for_each(|(_digest, outcome)| app.metrics.count(outcome));
+    for (_digest, outcome) in &outcomes {
+        app.metrics.count(outcome);
+    }
     let status = outcomes.first().map(|(_digest, outcome)| status::of_outcome(outcome));
     let view = app.ledger.view.clone();
     let answers = blocking(move || {
-        let lines =
-            outcomes.par_iter().with_min_len(16).map(|(digest, outcome)| line(&answer(&view, *digest, outcome)));
-        Ok(lines.collect::<Result<Vec<_>, _>>()?.concat())
+        let pieces = outcomes.par_chunks(ANSWERS_A_PIECE).map(|piece| lines(&answers(&view, piece)));
+        Ok(pieces.collect::<Result<Vec<_>, _>>()?.concat())
     });
     Ok((answers.await?, status))
 }
@@ -183,13 +184,26 @@ async fn submit(app: &App, events: Vec<Signed>) -> Result<Vec<Outcome>, Problem>
     Ok(replied.await.unwrap_or_default())
 }
 
-/// The answer for one event. What is committed is said to be so even if its receipt can't be read.
-fn answer(view: &View, event: Option<EventDigest>, outcome: &Outcome) -> Answer {
-    view.answer(event, outcome).unwrap_or_else(|error| {
+/// Answers made by one core at a time.
+const ANSWERS_A_PIECE: usize = 128;
+
+/// The answers for outcomes. What is committed is said to be so even if its receipt can't be read.
+fn answers(view: &View, outcomes: &[(Option<EventDigest>, Outcome)]) -> Vec<Answer> {
+    view.answers(outcomes).unwrap_or_else(|error| {
         tracing::error!(%error, "a receipt could not be read");
         let message = Some(format!("the receipt can't be read, send it again for one: {error}"));
-        Answer { code: Some("receipt-unreadable".into()), message, retry: true, ..Answer::new(event, outcome) }
+        let without = |(event, outcome): &(_, Outcome)| Answer {
+            code: Some("receipt-unreadable".into()),
+            message: message.clone(),
+            retry: true,
+            ..Answer::new(*event, outcome)
+        };
+        outcomes.iter().map(without).collect()
     })
+}
+
+fn lines(answers: &[Answer]) -> Result<String, Problem> {
+    answers.iter().map(line).collect()
 }
 
 fn line(answer: &Answer) -> Result<String, Problem> {

@@ -12,7 +12,10 @@ use axum::{
 };
 use lineal_schemas::{admission::Refusal, digest::EventDigest};
 
-use crate::{attachments::AttachmentError, index::store::StoreError, log::record::ReadError, outcome::Outcome};
+use crate::{
+    answers::AnswerError, attachments::AttachmentError, index::store::StoreError, log::record::ReadError,
+    outcome::Outcome,
+};
 
 /// Why a request was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +68,8 @@ pub(super) enum Problem {
     #[error(transparent)]
     Attachment(#[from] AttachmentError),
     #[error(transparent)]
+    Answer(#[from] AnswerError),
+    #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Index(#[from] StoreError),
@@ -101,6 +106,7 @@ impl Problem {
             Self::Attachment(AttachmentError::Digest { .. }) => "attachment-digest",
             Self::Attachment(AttachmentError::TooLarge) => "attachment-too-large",
             Self::Attachment(AttachmentError::Io(_)) | Self::Disk(_) => "disk-failed",
+            Self::Answer(error) => error.code(),
             Self::Read(_) => "record-unreadable",
             Self::Json(_) | Self::Task(_) => "internal",
         }
@@ -109,6 +115,7 @@ impl Problem {
     /// Its status.
     pub(super) const fn status(&self) -> StatusCode {
         match self {
+            Self::Answer(error) => of_answer(error),
             Self::NoSuchPath(_)
             | Self::NoSuchTile { .. }
             | Self::NoSuchEvent(_)
@@ -148,9 +155,27 @@ impl IntoResponse for Problem {
         if self.status().is_server_error() {
             tracing::warn!(code = self.code(), problem = %self, "a request was not answered");
         }
-        let mut response = respond(self.status(), "text/plain; charset=utf-8", format!("{self}\n"));
+        let mut text = format!("{self}\n");
+        if let Self::Answer(error) = &self {
+            text.extend(error.hints().iter().flat_map(|hint| ["hint: ", hint, "\n"]));
+        }
+        let mut response = respond(self.status(), "text/plain; charset=utf-8", text);
         response.headers_mut().insert("lineal-error", HeaderValue::from_static(self.code()));
         response
+    }
+}
+
+/// A question without an answer: about nothing (404), or not about one thing (409).
+const fn of_answer(error: &AnswerError) -> StatusCode {
+    match error {
+        AnswerError::Unknown { .. } | AnswerError::Erased { .. } | AnswerError::Read(ReadError::NoSuchEntry { .. }) => {
+            StatusCode::NOT_FOUND
+        }
+        AnswerError::Ambiguous { .. } | AnswerError::TooShort { .. } | AnswerError::NotTraceable { .. } => {
+            StatusCode::CONFLICT
+        }
+        AnswerError::Folder { .. } | AnswerError::File { .. } => StatusCode::BAD_REQUEST,
+        AnswerError::Read(_) | AnswerError::Index(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -94,7 +94,7 @@ impl Derived {
     }
 
     fn check(&self, stamp: Stamp) -> io::Result<Option<Frontier>> {
-        let frontier = Hashes { file: &*self.hashes }.frontier(stamp.size)?;
+        let frontier = Hashes::new(&*self.hashes).frontier(stamp.size)?;
         let batch = stamp.batches.checked_sub(1).map(|last| self.batch(last)).transpose()?;
         let fits = frontier.root() == stamp.root && batch.is_none_or(|(size, _offset)| size == stamp.size);
         Ok((fits && self.offsets.length()? >= stamp.size * 8).then_some(frontier))
@@ -152,6 +152,6 @@ impl Derived {
 
     /// The tree's hashes.
     pub fn hashes(&self) -> Hashes<'_> {
-        Hashes { file: &*self.hashes }
+        Hashes::new(&*self.hashes)
     }
 }

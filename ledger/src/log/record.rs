@@ -12,13 +12,14 @@ use lineal_schemas::{
     digest::{EventDigest, RootHash},
     head::Head,
     line::Line,
-    merkle::{leaf_hash, verify_inclusion},
+    merkle::{empty_root, leaf_hash, verify_inclusion},
     receipt::Receipt,
 };
 
 use super::{
     derived::Derived,
     lines::{Lines, Next},
+    tree::Hashes,
 };
 use crate::storage::StoredFile;
 
@@ -195,7 +196,7 @@ impl Record {
         let mut index = from;
         while index < to {
             let segment = self.segment_of(index).ok_or(ReadError::NoSuchEntry { index, size: to })?;
-            let mut lines = Lines::new(&*segment.file, self.derived.offset(index)?, segment.file.length()?);
+            let mut lines = Lines::new(&*segment.file, self.derived.offset(index)?, self.end_of(&segment, to)?);
             while index < to {
                 let Next::Line(located) = lines.next_line()? else { break };
                 if located.line.first() == Some(&b'"') {
@@ -209,6 +210,12 @@ impl Record {
             }
         }
         Ok(())
+    }
+
+    /// Where reading `segment` for entries below `to` ends.
+    fn end_of(&self, segment: &Segment, to: u64) -> Result<u64, ReadError> {
+        let same = to < self.size() && self.segment_of(to).is_some_and(|next| next.first == segment.first);
+        Ok(if same { self.derived.offset(to)? } else { segment.file.length()? })
     }
 
     fn line_at(&self, index: u64, offset: u64) -> Result<Vec<u8>, ReadError> {
@@ -230,15 +237,32 @@ impl Record {
     /// The receipt of entry `index`: always the same bytes, against the checkpoint of its own batch. It is checked before
     /// it is given: a damaged derived file makes an error, never a receipt that does not hold.
     pub fn receipt(&self, index: u64) -> Result<String, ReadError> {
-        let entry = self.get(index)?;
-        let (size, checkpoint) = self.checkpoint_of(index, self.committed().batches)?;
-        let path = self.derived.hashes().inclusion(index, size)?;
-        let damaged = |found: String| ReadError::Damaged { index, found };
-        let signed = SignedCheckpoint::parse(&checkpoint).map_err(|error| damaged(error.to_string()))?;
-        let (leaf, root) = (leaf_hash(entry.entry_bytes()), signed.checkpoint().root);
-        verify_inclusion(index, signed.checkpoint().size, &leaf, &path, &root)
-            .map_err(|error| damaged(error.to_string()))?;
-        Ok(Receipt::build(entry.entry_bytes(), index, &path, &checkpoint))
+        self.receipt_of(&self.get(index)?, &mut Proofs::new(&self.derived))
+    }
+
+    /// The receipts of the entries from `from` to `to`, read in one go.
+    pub fn receipts(&self, from: u64, to: u64) -> Result<Vec<String>, ReadError> {
+        let mut proofs = Proofs::new(&self.derived);
+        let mut receipts = Vec::new();
+        self.scan(from, to, &mut |stored| {
+            receipts.push(self.receipt_of(&stored, &mut proofs)?);
+            Ok(())
+        })?;
+        Ok(receipts)
+    }
+
+    fn receipt_of(&self, stored: &StoredEntry, proofs: &mut Proofs<'_>) -> Result<String, ReadError> {
+        let index = stored.index;
+        if index >= proofs.size {
+            let (size, checkpoint) = self.checkpoint_of(index, self.committed().batches)?;
+            let signed = SignedCheckpoint::parse(&checkpoint);
+            let signed = signed.map_err(|error| ReadError::Damaged { index, found: error.to_string() })?;
+            (proofs.size, proofs.root, proofs.checkpoint) = (size, signed.checkpoint().root, checkpoint);
+        }
+        let path = proofs.hashes.inclusion(index, proofs.size)?;
+        let checked = verify_inclusion(index, proofs.size, &leaf_hash(stored.entry_bytes()), &path, &proofs.root);
+        checked.map_err(|error| ReadError::Damaged { index, found: error.to_string() })?;
+        Ok(Receipt::build(stored.entry_bytes(), index, &path, &proofs.checkpoint))
     }
 
     /// The inclusion proof of entry `index` in the tree of `size` entries.
@@ -257,6 +281,20 @@ impl Record {
             return Err(damaged(format!("the root {root} in the derived files")));
         }
         Ok(root)
+    }
+}
+
+/// What proofs of entries in order share: the checkpoint of the batch at hand, and the hashes read so far.
+struct Proofs<'a> {
+    size: u64,
+    root: RootHash,
+    checkpoint: String,
+    hashes: Hashes<'a>,
+}
+
+impl<'a> Proofs<'a> {
+    fn new(derived: &'a Derived) -> Self {
+        Self { size: 0, root: empty_root(), checkpoint: String::new(), hashes: derived.hashes() }
     }
 }
 

@@ -4,7 +4,7 @@
 //! hash (level, k), which covers leaves k·2^level and on, stands at a place that only depends on level and k, so the
 //! file only ever grows. Never checks a proof: that is `lineal_schemas::merkle`.
 
-use std::io;
+use std::{cell::RefCell, collections::HashMap, io};
 
 use lineal_schemas::{
     digest::{LeafHash, RootHash},
@@ -63,19 +63,41 @@ fn place(level: u32, k: u64) -> u64 {
     stored_count(last_leaf) + u64::from(level)
 }
 
-/// The file of hashes, for reading.
+/// Hashes read at a time: neighbours are wanted next.
+const BLOCK_HASHES: u64 = 128;
+
+/// The file of hashes, for reading: one of these for each question, since it keeps what it has read.
 #[derive(Debug)]
 pub struct Hashes<'a> {
-    /// The file.
-    pub file: &'a dyn StoredFile,
+    file: &'a dyn StoredFile,
+    blocks: RefCell<HashMap<u64, Vec<u8>>>,
 }
 
-impl Hashes<'_> {
+impl<'a> Hashes<'a> {
+    /// Reads `file`.
+    pub fn new(file: &'a dyn StoredFile) -> Self {
+        Self { file, blocks: RefCell::default() }
+    }
+
     /// The root of the complete subtree `k` of height `level`.
     pub fn subtree(&self, level: u32, k: u64) -> io::Result<[u8; 32]> {
-        let mut hash = [0; 32];
-        self.file.read_at(&mut hash, place(level, k) * HASH_BYTES)?;
-        Ok(hash)
+        let place = place(level, k);
+        let (block, at) = (place / BLOCK_HASHES, usize::try_from(place % BLOCK_HASHES).unwrap_or(0) * 32);
+        let mut blocks = self.blocks.borrow_mut();
+        let read = blocks.entry(block).or_default();
+        if read.len() < at + 32 {
+            *read = self.read_block(block)?;
+        }
+        let hash = read.get(at..at + 32).and_then(|hash| hash.try_into().ok());
+        hash.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn read_block(&self, block: u64) -> io::Result<Vec<u8>> {
+        let offset = block * BLOCK_HASHES * HASH_BYTES;
+        let length = self.file.length()?.saturating_sub(offset).min(BLOCK_HASHES * HASH_BYTES);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        self.file.read_at(&mut bytes, offset)?;
+        Ok(bytes)
     }
 
     /// The right edge of the tree of `size` leaves.
@@ -177,7 +199,7 @@ mod tests {
             roots.push(frontier.root());
         }
         file.write_at(&stored, 0).unwrap();
-        let hashes = Hashes { file: &file };
+        let hashes = Hashes::new(&file);
         for size in 1..=70_u64 {
             let root = roots[usize::try_from(size).unwrap()];
             assert_eq!(hashes.frontier(size).unwrap().root(), root);

@@ -64,7 +64,7 @@ pub(super) fn checkpoint(arguments: &CheckpointArguments) -> Result<u8, CliError
     let trust = input::trust(&arguments.trust)?;
     let new = match checkpoint::read(&input::text(&arguments.file)?, &trust) {
         Ok(new) => new,
-        Err(finding) => return print(&checkpoint::refused(finding), arguments.format),
+        Err(finding) => return print(&checkpoint::refused(*finding), arguments.format),
     };
     let old = arguments.old.as_deref().map(|path| input::checkpoint(path, &trust)).transpose()?;
     let record = match &arguments.record {

@@ -90,5 +90,5 @@ pub(crate) fn events(path: &Path) -> Result<Vec<Given>, CliError> {
 /// A checkpoint from elsewhere, believed only as far as the trust file goes.
 pub(crate) fn checkpoint(path: &Path, trust: &Trust) -> Result<SignedCheckpoint, CliError> {
     lineal_verifier::checkpoint::read(&text(path)?, trust)
-        .map_err(|finding| CliError::Checkpoint { path: shown(path), finding: Box::new(finding) })
+        .map_err(|finding| CliError::Checkpoint { path: shown(path), finding })
 }

@@ -1,6 +1,7 @@
 //! The head, and what lies beyond it.
 
 use lineal_verifier::report::{Report, Verdict};
+use rayon::prelude::*;
 
 use crate::{
     authority::finds,
@@ -76,20 +77,18 @@ fn a_whole_batch_beyond_the_head_that_should_not_be_is_an_error_all_the_same() {
 fn every_flipped_bit_of_the_head_is_found() {
     let ledger = small();
     let trust = ledger.trust();
-    for at in 0..8192 {
+    let survives = |at: &usize| {
         let mut bytes = ledger.bytes.clone();
-        bytes.head.as_mut().unwrap()[at] ^= 1 << (at % 8);
+        bytes.head.as_mut().unwrap()[*at] ^= 1 << (at % 8);
         let report = bytes.verify(&trust);
         let (rule, verdict) = match at {
             ..4096 => ("head-damaged", Verdict::NotVerified),
             _ => ("head-torn", Verdict::CouldNotTell),
         };
-        assert_eq!(
-            (report.verdict, report.findings[0].rule, report.findings[0].index),
-            (verdict, rule, Some(6)),
-            "byte {at}"
-        );
-    }
+        (report.verdict, report.findings[0].rule, report.findings[0].index) != (verdict, rule, Some(6))
+    };
+    let survivors: Vec<_> = (0..8192_usize).into_par_iter().filter(survives).collect();
+    assert_eq!(survivors, [0_usize; 0]);
 }
 
 #[test]

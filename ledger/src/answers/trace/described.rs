@@ -25,8 +25,7 @@ struct Naming {
 
 impl Described {
     pub(in crate::answers) fn of(identity: &Identity) -> Self {
-        let mut namings: Vec<_> =
-            identity.said.iter().filter_map(|told| Some((naming(told)?, told.order()))).collect();
+        let mut namings: Vec<_> = identity.said.iter().filter_map(|told| Some((naming(told)?, told.order()))).collect();
         namings.sort_by(|(one, said), (other, later)| one.rank.cmp(&other.rank).then_with(|| said.cmp(later)));
         let Some((best, _order)) = namings.pop() else {
             return Self { kind: made_by(identity), ..Self::default() };
@@ -36,8 +35,11 @@ impl Described {
             None => naming.name.clone(),
         };
         let own = full(&best);
-        let others: BTreeSet<String> =
-            namings.iter().map(|(naming, _order)| full(naming)).filter(|name| *name != own && *name != best.name).collect();
+        let others: BTreeSet<String> = namings
+            .iter()
+            .map(|(naming, _order)| full(naming))
+            .filter(|name| *name != own && *name != best.name)
+            .collect();
         Self {
             kind: Some(best.kind),
             name: Some(best.name),

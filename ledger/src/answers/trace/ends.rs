@@ -15,7 +15,10 @@ pub(super) fn conclude(asked: &str, walked: Walked, warnings: Vec<String>, as_of
     let mut missing = named(&nodes, End::Missing);
     missing.extend(cycles.iter().map(|cycle| circle(&nodes, cycle)));
     if truncated {
-        missing.push(format!("the limit of {} is reached: ask for something further upstream", text::count(nodes.len(), "node")));
+        missing.push(format!(
+            "the limit of {} is reached: ask for something further upstream",
+            text::count(nodes.len(), "node")
+        ));
     }
     let boundaries = named(&nodes, End::Boundary);
     let verdict = match (missing.is_empty(), boundaries.is_empty()) {

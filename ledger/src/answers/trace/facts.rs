@@ -8,6 +8,7 @@ use lineal_schemas::vocabulary::{
     artifact::Artifact,
     dataset::DatasetSnapshotted,
     run::{CodeState, Hardware, RunCompleted},
+    values::{Count, Table},
 };
 
 use super::{DataFacts, RunFacts};
@@ -21,11 +22,14 @@ pub(super) fn of_run(run: &RunCompleted) -> RunFacts {
         job_kind: run.job.kind.to_string(),
         code: run.code.as_ref().map(of_code),
         dirty: run.code.as_ref().and_then(|code| code.dirty),
-        parameters: owned(run.parameters.as_ref().map(|table| table.as_map())),
-        seeds: owned(run.seeds.as_ref().map(|table| table.as_map())),
+        parameters: owned(run.parameters.as_ref().map(Table::as_map)),
+        seeds: owned(run.seeds.as_ref().map(Table::as_map)),
         image: environment.and_then(|environment| environment.image.as_ref()).map(identified),
         lockfile: environment.and_then(|environment| environment.lockfile.as_ref()).map(identified),
-        versions: owned(versions.map(|table| table.as_map())).into_iter().map(|(name, version)| (name, version.to_string())).collect(),
+        versions: owned(versions.map(Table::as_map))
+            .into_iter()
+            .map(|(name, version)| (name, version.to_string()))
+            .collect(),
         hardware: run.hardware.as_ref().and_then(of_hardware),
         parent: run.parent.as_ref().map(|parent| parent.run_id.to_string()),
         unknown: unknown(run),
@@ -57,7 +61,8 @@ fn of_code(code: &CodeState) -> String {
 pub(super) fn identified(artifact: &Artifact) -> String {
     let digests = all_digests(artifact);
     let digest = digests.iter().find(|digest| digest.algorithm == "gitCommit").or_else(|| digests.first());
-    let place = artifact.name.as_ref().map(ToString::to_string).or_else(|| artifact.uri.as_ref().map(ToString::to_string));
+    let place =
+        artifact.name.as_ref().map(ToString::to_string).or_else(|| artifact.uri.as_ref().map(ToString::to_string));
     match (place, digest) {
         (Some(place), Some(digest)) => format!("{place} {}", text::short(digest)),
         (Some(place), None) => place,
@@ -82,8 +87,8 @@ fn of_hardware(hardware: &Hardware) -> Option<String> {
 pub(super) fn of_data(snapshot: &DatasetSnapshotted) -> Option<DataFacts> {
     let stats = snapshot.stats.as_ref()?;
     Some(DataFacts {
-        row_count: stats.row_count.map(|count| count.get()),
-        size: stats.size.map(|count| count.get()),
-        file_count: stats.file_count.map(|count| count.get()),
+        row_count: stats.row_count.map(Count::get),
+        size: stats.size.map(Count::get),
+        file_count: stats.file_count.map(Count::get),
     })
 }

@@ -42,7 +42,7 @@ pub(super) struct Walked {
 
 /// What is known of a service that a trace begins at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Serving {
+pub(in crate::answers) enum Serving {
     /// Seen, and not overdue.
     Runs,
     /// Only a part of it was seen.
@@ -94,10 +94,16 @@ impl Link {
         }
     }
 
-    const fn aside(relation: EdgeKind, event: u64) -> Self {
+    fn aside(relation: EdgeKind, event: u64) -> Self {
         Self { ancestry: false, ..Self::declared(relation, event) }
     }
 }
+
+/// An edge by its ends, its kind, its role and its serving set.
+type Drawn = (usize, usize, EdgeKind, Option<String>, Option<usize>);
+
+/// Where an artifact's node is, and what its strong digests join.
+type Placed = (usize, Option<Rc<Identity>>);
 
 struct Walk<'r, 'v> {
     reader: &'r mut Reader<'v>,
@@ -105,7 +111,7 @@ struct Walk<'r, 'v> {
     places: HashMap<Key, usize>,
     open: VecDeque<Step>,
     stepped: HashSet<usize>,
-    drawn: HashSet<(usize, usize, EdgeKind, Option<String>, Option<usize>)>,
+    drawn: HashSet<Drawn>,
     max_nodes: usize,
 }
 
@@ -167,11 +173,9 @@ impl Walk<'_, '_> {
             }
             payload => match main_artifact(payload) {
                 Some(artifact) => self.begin_at_artifact(artifact),
-                None => Err(AnswerError::NotTraceable {
-                    index,
-                    kind: told.kind.clone(),
-                    subject: told.subject.clone(),
-                }),
+                None => {
+                    Err(AnswerError::NotTraceable { index, kind: told.kind.clone(), subject: told.subject.clone() })
+                }
             },
         }
     }
@@ -274,13 +278,7 @@ impl Walk<'_, '_> {
         Some(at)
     }
 
-    fn follow(
-        &mut self,
-        from: usize,
-        artifact: &Artifact,
-        hint: NodeKind,
-        link: Link,
-    ) -> Result<(), AnswerError> {
+    fn follow(&mut self, from: usize, artifact: &Artifact, hint: NodeKind, link: Link) -> Result<(), AnswerError> {
         let Some((to, identity)) = self.place_artifact(artifact, hint)? else { return Ok(()) };
         let ancestry = link.ancestry;
         self.draw(from, to, link);
@@ -317,38 +315,15 @@ impl Walk<'_, '_> {
     }
 
     /// The place of an artifact's node, made if it is new; nothing once the limit is reached.
-    fn place_artifact(
-        &mut self,
-        artifact: &Artifact,
-        hint: NodeKind,
-    ) -> Result<Option<(usize, Option<Rc<Identity>>)>, AnswerError> {
+    fn place_artifact(&mut self, artifact: &Artifact, hint: NodeKind) -> Result<Option<Placed>, AnswerError> {
         let identity = self.reader.identity(artifact)?;
         let first = identity.as_ref().and_then(|identity| identity.digests.first());
         let key = first.map_or_else(|| Key::Loose(spelling(artifact)), |digest| Key::Digest(digest.clone()));
         if let Some(at) = self.places.get(&key) {
             return Ok(Some((*at, identity)));
         }
-        let node = self.artifact_node(artifact, identity.as_deref(), hint);
+        let node = artifact_node(artifact, identity.as_deref(), hint);
         Ok(self.place(key, node).map(|at| (at, identity)))
-    }
-
-    fn artifact_node(&self, artifact: &Artifact, identity: Option<&Identity>, hint: NodeKind) -> Node {
-        let described = identity.map(Described::of).unwrap_or_default();
-        let mut digests: Vec<NamedDigest> =
-            identity.into_iter().flat_map(|identity| identity.digests.iter().cloned()).collect();
-        let own = strong(artifact);
-        digests.sort_by_key(|digest| !own.contains(digest));
-        let others: Vec<_> = all_digests(artifact).into_iter().filter(|digest| !digests.contains(digest)).collect();
-        digests.extend(others);
-        Node {
-            name: described.name.or_else(|| artifact.name.as_ref().map(ToString::to_string)),
-            version: described.version,
-            other_names: described.others,
-            digests,
-            uri: artifact.uri.as_ref().map(ToString::to_string),
-            strength: Some(artifact.strength()),
-            ..Node::new(described.kind.unwrap_or(hint))
-        }
     }
 
     fn place(&mut self, key: Key, node: Node) -> Option<usize> {
@@ -382,6 +357,25 @@ impl Walk<'_, '_> {
         if let Some(node) = self.node(at) {
             node.notes.push(note);
         }
+    }
+}
+
+fn artifact_node(artifact: &Artifact, identity: Option<&Identity>, hint: NodeKind) -> Node {
+    let described = identity.map(Described::of).unwrap_or_default();
+    let mut digests: Vec<NamedDigest> =
+        identity.into_iter().flat_map(|identity| identity.digests.iter().cloned()).collect();
+    let own = strong(artifact);
+    digests.sort_by_key(|digest| !own.contains(digest));
+    let others: Vec<_> = all_digests(artifact).into_iter().filter(|digest| !digests.contains(digest)).collect();
+    digests.extend(others);
+    Node {
+        name: described.name.or_else(|| artifact.name.as_ref().map(ToString::to_string)),
+        version: described.version,
+        other_names: described.others,
+        digests,
+        uri: artifact.uri.as_ref().map(ToString::to_string),
+        strength: Some(artifact.strength()),
+        ..Node::new(described.kind.unwrap_or(hint))
     }
 }
 

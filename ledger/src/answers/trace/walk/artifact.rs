@@ -1,6 +1,6 @@
 //! The step at an artifact: what the record says that it was made from.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 use lineal_schemas::vocabulary::{
     Payload,
@@ -17,22 +17,27 @@ use crate::answers::{AnswerError, running::all_digests, text};
 /// The most events shown of one artifact; the last ones are.
 const MAX_EVENTS: usize = 20;
 
+/// What accounts for an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Given {
+    /// It was made elsewhere, by declaration.
+    Outside,
+    /// It is a snapshot.
+    Snapshot,
+    /// It is a published transform.
+    Published,
+    /// A run made it.
+    Made,
+    /// It is a part of a snapshot.
+    Part,
+}
+
 /// What an artifact's events account for.
 #[derive(Debug, Default)]
 struct Account {
-    snapshot: bool,
-    published: bool,
-    made: bool,
-    part: bool,
-    outside: bool,
-    /// The run that a registration names, where its event is not known.
+    given: BTreeSet<Given>,
+    /// The run that a registration names.
     named_run: Option<String>,
-}
-
-impl Account {
-    const fn is_given(&self) -> bool {
-        self.snapshot || self.published || self.made || self.part || self.outside
-    }
 }
 
 impl Walk<'_, '_> {
@@ -48,7 +53,7 @@ impl Walk<'_, '_> {
         for told in &identity.said {
             self.take(at, identity, told, &mut account)?;
         }
-        if !account.snapshot && !account.made {
+        if !account.given.contains(&Given::Snapshot) && !account.given.contains(&Given::Made) {
             self.parts_of(at, identity, &mut account)?;
         }
         self.show_events(at, identity);
@@ -73,11 +78,11 @@ impl Walk<'_, '_> {
                 self.made_by(at, identity, told, run, account);
             }
             Payload::DatasetSnapshotted(snapshot) if says_of(identity, told, Relation::Subject) => {
-                account.snapshot = true;
+                account.given.insert(Given::Snapshot);
                 self.snapshot(at, identity, told, snapshot)?;
             }
             Payload::TransformPublished(published) if says_of(identity, told, Relation::Subject) => {
-                account.published = true;
+                account.given.insert(Given::Published);
                 self.published(at, told, published)?;
             }
             Payload::ModelRegistered(registered) if says_of(identity, told, Relation::Subject) => {
@@ -93,7 +98,7 @@ impl Walk<'_, '_> {
             self.note(at, format!("run {} (#{}) passed it through unchanged", run.run_id, told.index));
             return;
         }
-        account.made = true;
+        account.given.insert(Given::Made);
         if let Some(to) = self.place_run(told, run) {
             self.draw(at, to, Link::declared(EdgeKind::Run, told.index));
         }
@@ -178,9 +183,9 @@ impl Walk<'_, '_> {
         registered: &ModelRegistered,
         account: &mut Account,
     ) -> Result<(), AnswerError> {
-        let outside = registered.external.unwrap_or(registered.supplier.is_some());
+        let outside = registered.external.unwrap_or_else(|| registered.supplier.is_some());
         if outside {
-            account.outside = true;
+            account.given.insert(Given::Outside);
             let supplier = registered.supplier.as_ref().map_or("somebody else", |supplier| supplier.as_str());
             self.note(at, format!("made outside, supplied by {supplier} (#{})", told.index));
         }
@@ -202,7 +207,11 @@ impl Walk<'_, '_> {
         if let Some(run_told) = self.reader.told(index)?
             && let Payload::RunCompleted(run) = &run_told.payload
         {
-            account.made = true;
+            account.given.insert(Given::Made);
+            if !run.outputs.iter().any(|output| identity.is(output)) {
+                let (by, run_at) = (told.index, run_told.index);
+                self.note(at, format!("#{by} says that run #{run_at} made it, whose own outputs do not have it"));
+            }
             if let Some(to) = self.place_run(&run_told, run) {
                 self.draw(at, to, Link::declared(EdgeKind::Run, told.index));
             }
@@ -217,7 +226,7 @@ impl Walk<'_, '_> {
                 && says_of(identity, told, Relation::Other(Place::Split))
                 && !identity.is(&snapshot.dataset)
             {
-                account.part = true;
+                account.given.insert(Given::Part);
                 self.follow(at, &snapshot.dataset, NodeKind::Dataset, Link::declared(EdgeKind::PartOf, told.index))?;
             }
         }
@@ -263,19 +272,23 @@ impl Walk<'_, '_> {
     }
 
     fn conclude(&mut self, at: usize, account: &Account) {
-        let goes_on = self.walked.edges.iter().rev().take_while(|edge| edge.from == at).any(|edge| {
-            edge.ancestry && !matches!(edge.relation, EdgeKind::Source | EdgeKind::Missing)
-        });
-        if !account.is_given() {
+        let goes_on = self
+            .walked
+            .edges
+            .iter()
+            .rev()
+            .take_while(|edge| edge.from == at)
+            .any(|edge| edge.ancestry && !matches!(edge.relation, EdgeKind::Source | EdgeKind::Missing));
+        if account.given.is_empty() {
             self.unaccounted(at, account);
             return;
         }
-        let end = match account {
-            Account { outside: true, .. } => Some(End::Boundary),
-            Account { snapshot: true, .. } if !goes_on => Some(End::Snapshot),
-            Account { published: true, .. } if !goes_on => Some(End::Published),
-            _ => None,
-        };
+        let end = account.given.iter().find_map(|given| match given {
+            Given::Outside => Some(End::Boundary),
+            Given::Snapshot => (!goes_on).then_some(End::Snapshot),
+            Given::Published => (!goes_on).then_some(End::Published),
+            Given::Made | Given::Part => None,
+        });
         if let Some(node) = self.node(at) {
             node.end = end;
         }

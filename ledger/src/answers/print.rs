@@ -1,0 +1,102 @@
+//! Answers as text: line 1 is the answer, the tree size that it was given at is the last.
+//!
+//! Promises the same words wherever an answer is printed, and colours only where they are asked for. Never adds a claim
+//! that the answer itself does not hold.
+
+use super::{NamedDigest, Signer, entries::EntryAnswer, running::Running, text, trace::Trace};
+
+mod lines;
+mod running;
+mod tree;
+
+pub(super) use lines::{label, trace_line};
+pub(super) use running::line as running_line;
+
+/// Whether a text has colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Letters alone.
+    Plain,
+    /// With ANSI colours, for a terminal.
+    Coloured,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Colour {
+    Red,
+    Yellow,
+    Green,
+    Dim,
+}
+
+impl Style {
+    fn paint(self, colour: Colour, text: &str) -> String {
+        let code = match colour {
+            Colour::Red => "31",
+            Colour::Yellow => "33",
+            Colour::Green => "32",
+            Colour::Dim => "2",
+        };
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Coloured => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        }
+    }
+}
+
+impl Trace {
+    /// As text: the answer, the tree, what was measured, what is in doubt, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        tree::trace(self, style)
+    }
+}
+
+impl Running {
+    /// As text: the answer, a block for each service, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        running::text(self, style)
+    }
+}
+
+impl EntryAnswer {
+    /// As text: the entry's fields, the event, the receipt.
+    pub fn to_text(&self) -> String {
+        lines::entry(self)
+    }
+}
+
+/// The last line of every answer.
+fn as_of_line(as_of: &super::AsOf) -> String {
+    format!("as of tree size {} of {}", as_of.tree_size, as_of.origin)
+}
+
+/// The digest that a line of prose shows: the first strong one, else the first.
+fn main_digest(digests: &[NamedDigest]) -> Option<&NamedDigest> {
+    let strong = |digest: &&NamedDigest| matches!(digest.algorithm.as_str(), "sha256" | "dirHash");
+    digests.iter().find(strong).or_else(|| digests.first())
+}
+
+/// `wine-trainer (key ab12…)`, with what has become of the key.
+fn signers(signers: &[Signer]) -> String {
+    let each = signers.iter().map(|signer| {
+        let key = text::short_hex(&signer.keyid.to_string());
+        let producer = signer.producer.as_deref().unwrap_or("unknown");
+        let state = match (signer.suspect, signer.revoked_at) {
+            (true, _) => ", COMPROMISED when it signed",
+            (false, Some(_)) => ", revoked since",
+            (false, None) => "",
+        };
+        format!("{producer} (key {key}{state})")
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// At most three of a list in prose.
+fn list(items: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = items.get(..SHOWN.min(items.len())).unwrap_or_default().join(", ");
+    match items.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

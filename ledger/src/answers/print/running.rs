@@ -1,0 +1,127 @@
+//! What runs, as text.
+
+use super::{Colour, Style, as_of_line, main_digest, signers};
+use crate::answers::{
+    running::{ComponentState, Running, ServiceState, SetState, Status},
+    text::{self, age},
+};
+
+/// The answer in one line.
+pub(in crate::answers) fn line(running: &Running) -> String {
+    let place = running.environment.as_ref().map_or_else(String::new, |place| format!(" in {place}"));
+    match running.services.as_slice() {
+        [] => format!("nothing is known to run{place}"),
+        [service] => service_line(service, running),
+        services => {
+            let count = |status| services.iter().filter(|service| service.status == status).count();
+            let known = text::count(count(Status::Running), "service");
+            let verb = if count(Status::Running) == 1 { "runs" } else { "run" };
+            let mut parts = vec![format!("{known} {verb}{place}")];
+            for (status, what) in [(Status::Partial, "seen in part"), (Status::Unknown, "UNKNOWN")] {
+                if count(status) > 0 {
+                    parts.push(format!("{} {what}", count(status)));
+                }
+            }
+            parts.join(", ")
+        }
+    }
+}
+
+fn service_line(service: &ServiceState, running: &Running) -> String {
+    let (name, since, seen) = (&service.service, service.since, service.last_observed);
+    let models = sets(service);
+    match (service.status, service.unknown_since) {
+        (Status::Unknown, Some(unknown)) => format!("{name}  UNKNOWN since {unknown}; last seen {seen} with {models}"),
+        (Status::Partial, _) => format!("{name}  seen in part: {models}, observed {} ago", age(seen, running.at)),
+        _ => {
+            let (running_for, ago) = (age(since, running.at), age(seen, running.at));
+            format!("{name}  {models}  since {since} ({running_for}), observed {ago} ago, {}", requested(service))
+        }
+    }
+}
+
+fn sets(service: &ServiceState) -> String {
+    let several = service.serving_sets.len() > 1;
+    let each = service.serving_sets.iter().map(|set| {
+        let shown: Vec<&ComponentState> = main_components(set);
+        let named = shown.iter().map(|component| component_label(component)).collect::<Vec<_>>().join(" + ");
+        match set.share.as_ref().filter(|_share| several) {
+            Some(share) => format!("{share} {named}"),
+            None => named,
+        }
+    });
+    let sets = each.collect::<Vec<_>>().join(", ");
+    if sets.is_empty() { "nothing".to_owned() } else { sets }
+}
+
+fn main_components(set: &SetState) -> Vec<&ComponentState> {
+    let is_model = |component: &&ComponentState| matches!(component.role.as_str(), "model" | "adapter");
+    let models: Vec<_> = set.components.iter().filter(is_model).collect();
+    if models.is_empty() { set.components.iter().collect() } else { models }
+}
+
+fn component_label(component: &ComponentState) -> String {
+    let digest = main_digest(&component.digests).map(text::short).or_else(|| component.uri.clone());
+    let version = component.version.as_deref().map(text::version);
+    [component.name.clone(), version, digest].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+fn requested(service: &ServiceState) -> String {
+    match &service.requested {
+        Some(request) if request.standing => {
+            let door = request.door.as_ref().map_or_else(String::new, |door| format!(" through {door}"));
+            format!("requested (#{}){door}", request.event.index)
+        }
+        Some(request) => format!("requested before (#{}), not by the request that stands", request.event.index),
+        None => "NEVER REQUESTED".to_owned(),
+    }
+}
+
+pub(super) fn text(running: &Running, style: Style) -> String {
+    let worst = running.services.iter().map(|service| service.status).max();
+    let colour = match worst {
+        Some(Status::Running) => Colour::Green,
+        Some(Status::Partial | Status::Unknown) => Colour::Red,
+        None => Colour::Yellow,
+    };
+    let mut out = vec![style.paint(colour, &running.answer)];
+    for service in &running.services {
+        out.push(String::new());
+        if running.services.len() > 1 {
+            out.push(service_line(service, running));
+        }
+        details(service, style, &mut out);
+    }
+    if running.services.is_empty() && !running.ended.is_empty() {
+        out.push(String::new());
+        out.extend(running.ended.iter().map(|ended| {
+            let (service, since, index, kind) = (&ended.service, ended.since, ended.event.index, &ended.event.kind);
+            format!("  {service} runs nothing since {since} (#{index} {kind})")
+        }));
+    }
+    out.push(String::new());
+    out.push(as_of_line(&running.as_of));
+    out.join("\n") + "\n"
+}
+
+fn details(service: &ServiceState, style: Style, out: &mut Vec<String>) {
+    for set in &service.serving_sets {
+        let share = set.share.as_ref().map(|share| format!("share {share}"));
+        let instances = set.instances.map(|count| format!("{count} instances"));
+        let head: Vec<String> = share.into_iter().chain(instances).chain([format!("since {}", set.since)]).collect();
+        out.push(format!("  {}", head.join(", ")));
+        for component in &set.components {
+            let digest = component.digests.first().map(|digest| format!("{}:{}", digest.algorithm, digest.value));
+            let place = digest.or_else(|| component.uri.clone()).unwrap_or_default();
+            let version = component.version.as_deref().map(text::version);
+            let name: Vec<String> = component.name.iter().cloned().chain(version).collect();
+            let floating = component.binding.map_or_else(String::new, |binding| format!(", {binding}"));
+            let (role, strength) = (component.role, component.strength.as_str());
+            out.push(format!("    {role} {} {place} ({strength}{floating})", name.join(" ")));
+        }
+    }
+    let event = &service.observation;
+    let (index, observer, signed) = (event.index, &service.observer, signers(&event.signers));
+    out.push(style.paint(Colour::Dim, &format!("  #{index} observed by {observer}, signed by {signed}")));
+    out.extend(service.notes.iter().map(|note| style.paint(Colour::Yellow, &format!("  ! {note}"))));
+}

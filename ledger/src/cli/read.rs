@@ -1,0 +1,180 @@
+//! `lineal get`, `log`, `trace`, `running`: what the history says.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Args;
+
+use super::{
+    Failure, Place,
+    access::{Reading, escape, get_json},
+    maintain::whole_view,
+    print, print_json,
+};
+use crate::{
+    answers::{self, print::Style},
+    clock::{Clock as _, SystemClock},
+    data_dir::DataDir,
+    ledger::{self, View},
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lineal get 17 --dir ledger\n  lineal get 0199aabb-ccdd-7eef-8123-456789abcdef --dir ledger\n  lineal get 17 --receipt --dir ledger > 17.tlog-proof\n  lineal get 17 --body --dir ledger | sha256sum")]
+pub(super) struct Get {
+    #[command(flatten)]
+    place: Place,
+    /// An index, an event id, an event digest, or the beginning of one
+    #[arg(value_name = "INDEX|ID|DIGEST")]
+    what: String,
+    /// Print the event's exact bytes alone
+    #[arg(long, conflicts_with_all = ["receipt", "json"])]
+    body: bool,
+    /// Print the receipt alone
+    #[arg(long, conflicts_with = "json")]
+    receipt: bool,
+}
+
+impl Get {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let entry: answers::EntryAnswer = match Reading::open(&self.place)? {
+            Reading::Running(client) => get_json(&client, &format!("/v1/entries/{}", escape(&self.what)))?,
+            Reading::View(view) => answers::get(&view, &self.what)?,
+        };
+        if self.body {
+            let body = entry.body.as_ref().ok_or_else(|| Failure::new("its body has been erased"))?;
+            return raw(body.as_str());
+        }
+        if self.receipt {
+            return raw(&entry.receipt);
+        }
+        if self.place.json { print_json(&entry)? } else { print(&entry.to_text())? }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Exact bytes, without a newline of our own.
+fn raw(text: &str) -> Result<ExitCode, Failure> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lineal log --dir ledger\n  lineal log --last 20 --follow --dir ledger")]
+pub(super) struct Log {
+    #[command(flatten)]
+    place: Place,
+    /// Begin with this entry
+    #[arg(long, value_name = "INDEX", default_value_t = 0, conflicts_with = "last")]
+    from: u64,
+    /// Only so many entries at the end
+    #[arg(long, value_name = "COUNT")]
+    last: Option<u64>,
+    /// Go on as entries come
+    #[arg(long)]
+    follow: bool,
+}
+
+/// Between two looks for new entries.
+const POLL: Duration = Duration::from_millis(500);
+
+impl Log {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let mut view = whole_view(&self.place)?;
+        let mut next = self.last.map_or(self.from, |count| view.record.size().saturating_sub(count));
+        loop {
+            self.print_from(&view, next)?;
+            next = view.record.size().max(next);
+            if !self.follow {
+                return Ok(ExitCode::SUCCESS);
+            }
+            view = self.wait_for_more(next)?;
+        }
+    }
+
+    fn print_from(&self, view: &View, from: u64) -> Result<(), Failure> {
+        let mut failed = None;
+        let (registry, size) = (view.registry(), view.record.size());
+        let scanned = view.record.scan(from, size, &mut |stored| {
+            if failed.is_none() {
+                let line = answers::log_line(&registry, &stored)?;
+                failed = self.print_line(&line).err();
+            }
+            Ok(())
+        });
+        scanned.map_err(|error| Failure::new(error.to_string()))?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn print_line(&self, line: &answers::LogLine) -> Result<(), Failure> {
+        if self.place.json {
+            return print(&serde_json::to_string(line).map_err(|error| Failure::new(error.to_string()))?);
+        }
+        print(&line.to_string())
+    }
+
+    /// A newer view once the head has moved.
+    fn wait_for_more(&self, size: u64) -> Result<View, Failure> {
+        let dir = DataDir::find(&self.place.dir)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        loop {
+            runtime.block_on(tokio::time::sleep(POLL));
+            if dir.head()?.size > size {
+                return Ok(ledger::read_only(&dir)?);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n  lineal trace model/payments/fraud --dir ledger\n  lineal trace sha256:ab12cd34 --dir ledger\n  lineal trace ./model.json --dir ledger\n\nExit status: 0 complete, or up to a declared boundary; 1 broken; 2 not found or ambiguous.")]
+pub(super) struct Trace {
+    #[command(flatten)]
+    place: Place,
+    /// A service, a name, a digest or the beginning of one, an entry (#17), or a file in hand
+    #[arg(value_name = "WHAT")]
+    what: String,
+}
+
+impl Trace {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let what = answers::in_hand(&self.what)?.unwrap_or(self.what);
+        let trace: answers::Trace = match Reading::open(&self.place)? {
+            Reading::Running(client) => get_json(&client, &format!("/v1/trace?x={}", escape(&what)))?,
+            Reading::View(view) => answers::trace(&view, &what, SystemClock::start().wall())?,
+        };
+        if self.place.json { print_json(&trace)? } else { print(&trace.to_text(style()))? }
+        Ok(ExitCode::from(trace.exit_code()))
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lineal running --dir ledger\n  lineal running --env prod --dir ledger\n\nFrom observation alone: what was asked for is not what runs. Exit status: 0 something runs, 1 nothing, 2 unknown.")]
+pub(super) struct Running {
+    #[command(flatten)]
+    place: Place,
+    /// Only services of this environment
+    #[arg(long, value_name = "ENV")]
+    env: Option<String>,
+}
+
+impl Running {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let running: answers::Running = match Reading::open(&self.place)? {
+            Reading::Running(client) => {
+                let query = self.env.as_deref().map(|env| format!("?env={}", escape(env))).unwrap_or_default();
+                get_json(&client, &format!("/v1/running{query}"))?
+            }
+            Reading::View(view) => answers::running(&view, self.env.as_deref(), SystemClock::start().wall())?,
+        };
+        if self.place.json { print_json(&running)? } else { print(&running.to_text(style()))? }
+        Ok(ExitCode::from(running.exit_code()))
+    }
+}
+
+/// Colours on a terminal only, and not where they are unwanted.
+fn style() -> Style {
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    if terminal && std::env::var_os("NO_COLOR").is_none() { Style::Coloured } else { Style::Plain }
+}

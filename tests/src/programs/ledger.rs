@@ -1,0 +1,279 @@
+//! A ledger of a test's own: its folder, the commands of its operator, and the process that serves it.
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use lineal_schemas::{digest::EventDigest, key::PublicKey, trust::Trust};
+use tempfile::TempDir;
+
+use super::{Ended, Http, PATIENCE, lineal, run};
+
+/// The name of the ledgers of all tests.
+pub const ORIGIN: &str = "ledger.example/test";
+
+/// A data directory with its root key, in a folder that goes with it.
+#[derive(Debug)]
+pub struct LedgerHome {
+    folder: TempDir,
+    dir: PathBuf,
+    mirror: Option<PathBuf>,
+}
+
+impl LedgerHome {
+    /// Begins a ledger.
+    pub fn init() -> Self {
+        Self::init_at(|folder| folder.join("ledger"))
+    }
+
+    /// Begins a ledger in a place within the new folder that `place` gives.
+    pub fn init_at(place: impl FnOnce(&Path) -> PathBuf) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let dir = place(folder.path());
+        let home = Self { folder, dir, mirror: None };
+        run(home.lineal("init").args(["--origin", ORIGIN, "--root-key"]).arg(home.root_key())).succeeded();
+        home
+    }
+
+    /// From now on heads are mirrored to `folder`.
+    pub fn mirror_to(&mut self, folder: PathBuf) {
+        self.mirror = Some(folder);
+    }
+
+    /// The folder around the data directory, for whatever else a test needs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The data directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The root's private key.
+    pub fn root_key(&self) -> PathBuf {
+        self.folder().join("root.pem")
+    }
+
+    /// The trust file.
+    pub fn trust_path(&self) -> PathBuf {
+        self.dir().join("ledger.trust")
+    }
+
+    /// The trust file, read.
+    pub fn trust(&self) -> Trust {
+        let text = std::fs::read_to_string(self.trust_path()).expect("init wrote a trust file");
+        Trust::parse(&text).expect("init wrote a sound trust file")
+    }
+
+    /// Digest of the genesis.
+    pub fn genesis(&self) -> EventDigest {
+        self.trust().genesis()
+    }
+
+    /// `lineal COMMAND… --dir DIR`, for more arguments.
+    pub fn lineal(&self, command: &str) -> Command {
+        let mut program = lineal();
+        program.args(command.split(' ')).arg("--dir").arg(&self.dir);
+        if let Some(mirror) = &self.mirror {
+            program.env("LINEAL_MIRROR", mirror);
+        }
+        program
+    }
+
+    /// A file with a public key.
+    pub fn key_file(&self, key: &PublicKey) -> PathBuf {
+        let path = self.folder().join(format!("{}.pub.pem", key.keyid()));
+        std::fs::write(&path, key.to_pem()).expect("a key file can be written");
+        path
+    }
+
+    /// Enrols a key as the producer `name`, with further options of `lineal enroll`.
+    #[track_caller]
+    pub fn enrol(&self, key: &PublicKey, name: &str, options: &[&str]) {
+        self.decide("enroll", &["--producer", name], options, key);
+    }
+
+    /// Revokes a key.
+    #[track_caller]
+    pub fn revoke(&self, key: &PublicKey) {
+        self.decide("revoke", &["--reason", "compromised"], &[], key);
+    }
+
+    #[track_caller]
+    fn decide(&self, command: &str, arguments: &[&str], options: &[&str], key: &PublicKey) {
+        let mut program = self.lineal(command);
+        program.arg("--root-key").arg(self.root_key()).arg("--key").arg(self.key_file(key));
+        run(program.args(arguments).args(options)).succeeded();
+    }
+
+    /// Serves on a free port, and waits until it is ready.
+    #[track_caller]
+    pub fn serve(&self) -> LedgerProcess {
+        LedgerProcess::start(self.serve_command())
+    }
+
+    /// `lineal serve` on a free port.
+    pub fn serve_command(&self) -> Command {
+        let mut command = self.lineal("serve");
+        command.args(["--http", "127.0.0.1:0"]);
+        command
+    }
+
+    /// Runs `lineal serve` where it must end by itself.
+    #[track_caller]
+    pub fn serve_to_its_end(&self) -> Ended {
+        match LedgerProcess::spawn(self.serve_command()).settled() {
+            Ok(process) => panic!("it serves:\n{}", process.said()),
+            Err(ended) => ended,
+        }
+    }
+
+    /// Checks the record as an auditor does.
+    pub fn verify(&self, options: &[impl AsRef<OsStr>]) -> Ended {
+        run(super::verify_log(self.dir(), &self.trust_path()).args(options))
+    }
+}
+
+/// A ledger that serves, until it is stopped or killed.
+#[derive(Debug)]
+pub struct LedgerProcess {
+    command: String,
+    child: Child,
+    said: Arc<Mutex<String>>,
+    /// Gives the address once, and ends with the process.
+    events: mpsc::Receiver<String>,
+    reader: Option<JoinHandle<()>>,
+    http: Http,
+}
+
+/// What the ledger says once it listens.
+const LISTENS: &str = "listening on ";
+
+impl LedgerProcess {
+    /// Starts a command that serves, and waits until it is ready.
+    #[track_caller]
+    pub fn start(command: Command) -> Self {
+        match Self::spawn(command).settled() {
+            Ok(process) => process,
+            Err(ended) => panic!("it ended:\n{}", ended.stderr),
+        }
+    }
+
+    /// Starts a command that serves, and waits for nothing.
+    #[track_caller]
+    pub fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stderr = child.stderr.take().expect("standard error was piped");
+        let (said, (sender, events)) = (Arc::default(), mpsc::channel());
+        let reader = std::thread::spawn({
+            let said = Arc::clone(&said);
+            move || listen(stderr, &said, &sender)
+        });
+        Self { command: format!("{command:?}"), child, said, events, reader: Some(reader), http: Http::new("") }
+    }
+
+    /// Waits until it is ready, or has ended.
+    #[track_caller]
+    pub fn settled(mut self) -> Result<Self, Ended> {
+        match self.events.recv_timeout(PATIENCE) {
+            Ok(base) => {
+                self.http = Http::new(&base);
+                let ready = self.http.get("/readyz");
+                assert_eq!(ready.status, 200, "{}\n{}", ready.text(), self.said());
+                Ok(self)
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.ended()),
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("neither ready nor ended:\n{}", self.said()),
+        }
+    }
+
+    /// A client of it.
+    pub const fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// What it has said on standard error.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets it live on for a while, as a crash comes at any moment.
+    pub fn live_for(&self, time: Duration) {
+        // The only thing that can come is its end.
+        match self.events.recv_timeout(time) {
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// Kills it (SIGKILL), and waits until it is gone.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// Stops it (SIGTERM); it must end with 0.
+    #[track_caller]
+    pub fn stop(self) {
+        let status = run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
+        status.succeeded();
+        while let Ok(_address) = self.events.recv_timeout(PATIENCE) {}
+        let ended = self.ended();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+
+    /// How it ended.
+    #[track_caller]
+    fn ended(mut self) -> Ended {
+        let status = self.child.wait().expect("a child can be waited for");
+        self.join();
+        let (stderr, stdout) = (self.said(), String::new());
+        Ended { code: ExitStatus::code(&status), stdout, stderr, command: self.command.clone() }
+    }
+
+    fn end(&mut self) {
+        // It may be gone already.
+        match self.child.kill() {
+            Ok(()) | Err(_) => {}
+        }
+        match self.child.wait() {
+            Ok(_) | Err(_) => {}
+        }
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            // The reader does nothing that can panic.
+            match reader.join() {
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Drop for LedgerProcess {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn listen(stderr: ChildStderr, said: &Mutex<String>, events: &mpsc::Sender<String>) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        if let Some((_before, address)) = line.split_once(LISTENS) {
+            // A test that has gone does not want it any more.
+            match events.send(address.trim().to_owned()) {
+                Ok(()) | Err(_) => {}
+            }
+        }
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.push_str(&line);
+        said.push('\n');
+    }
+}
