@@ -41,17 +41,19 @@ impl Parked {
         self.waiting.iter()
     }
 
-    /// Keeps an event, durably; false if there is no room.
+    /// Keeps an event, durably; false if there is no room. One that waited for another key waits for this one now.
     pub fn keep(&mut self, keyid: KeyId, signed: &Signed) -> io::Result<bool> {
         let place = (keyid, signed.digest());
         if self.waiting.contains(&place) {
             return Ok(true);
         }
-        if self.waiting.len() >= MAX_PARKED {
+        let waits = self.waiting.iter().any(|(_keyid, waiting)| *waiting == place.1);
+        if self.waiting.len() >= MAX_PARKED && !waits {
             return Ok(false);
         }
         storage::replace(&*self.storage, &name(&place), format!("{}\n", signed.to_envelope()).as_bytes())?;
         self.waiting.insert(place);
+        self.remove(|waiting| waiting.1 == place.1 && waiting.0 != keyid)?;
         Ok(true)
     }
 
@@ -75,7 +77,11 @@ impl Parked {
 
     /// Forgets an event that waits no more.
     pub fn release(&mut self, digest: &EventDigest) -> io::Result<()> {
-        let places: Vec<_> = self.waiting.iter().filter(|(_keyid, waiting)| waiting == digest).copied().collect();
+        self.remove(|(_keyid, waiting)| waiting == digest)
+    }
+
+    fn remove(&mut self, wanted: impl Fn(&(KeyId, EventDigest)) -> bool) -> io::Result<()> {
+        let places: Vec<_> = self.waiting.iter().filter(|place| wanted(place)).copied().collect();
         for place in places {
             self.storage.remove(&name(&place))?;
             self.waiting.remove(&place);

@@ -4,10 +4,14 @@
 //! `received`. Synchronous: threads and channels are around it (`ledger.rs`), so that a simulator can call it. After a
 //! failed commit everything is refused until the ledger is opened again.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use lineal_schemas::{
-    admission::{self, Authentic, Decision, Refusal, Unauthentic},
+    admission::{self, Authentic, Decision, Inspected, Refusal, Unauthentic},
     checkpoint::SignedCheckpoint,
     digest::{EventDigest, KeyId},
     dsse::Signed,
@@ -113,25 +117,44 @@ impl Writer {
     /// Admits what waited for keys that this batch enrols, as if just received.
     fn release(&mut self, received: Timestamp, draft: &mut Draft) -> Result<(), WriterError> {
         while let Some(keyid) = draft.enrolled.pop() {
-            for signed in self.parked.of(&keyid).map_err(WriterError::Parked)? {
-                let digest = signed.digest();
-                let Ok(inspected) = admission::inspect(signed) else { continue };
+            for inspected in self.waiting_for(&keyid).map_err(WriterError::Parked)? {
+                let digest = inspected.digest();
                 match inspected.verify(|keyid| self.registry.key(keyid).cloned()) {
                     Ok(authentic) => {
                         let outcome = self.judge(Checked::Authentic(Box::new(authentic)), received, draft)?;
                         tracing::info!(%digest, outcome = outcome.name(), "a parked event was taken up");
                     }
-                    // It waits for another key as well, or was never signed by this one.
-                    Err(Unauthentic::UnknownKey(..)) => {}
-                    Err(Unauthentic::Wrong(error)) => tracing::warn!(%digest, %error, "a parked event was dropped"),
+                    // From now on it waits for the other one.
+                    Err(Unauthentic::UnknownKey(inspected, other)) => {
+                        let outcome = self.park(other, inspected.signed())?;
+                        tracing::info!(%digest, outcome = outcome.name(), "a parked event waits for another key as well");
+                    }
+                    Err(Unauthentic::Wrong(error)) => self.drop_parked(&digest, &(&error).into(), received)?,
                 }
             }
         }
         Ok(())
     }
 
+    /// Now that its key is known, it turns out that the key never signed it.
+    fn drop_parked(&mut self, digest: &EventDigest, refusal: &Refusal, received: Timestamp) -> Result<(), WriterError> {
+        if let Some((_keyid, signed)) = self.parked.find(digest).map_err(WriterError::Parked)? {
+            self.quarantine.keep(&signed, refusal, received);
+        }
+        self.parked.release(digest).map_err(WriterError::Parked)
+    }
+
+    /// What waits for a key, in the order of each source: the first of a long one would else open too many numbers.
+    pub(crate) fn waiting_for(&self, keyid: &KeyId) -> std::io::Result<Vec<Inspected>> {
+        let waiting = self.parked.of(keyid)?.into_iter();
+        let mut events: Vec<_> = waiting.filter_map(|signed| admission::inspect(signed).ok()).collect();
+        events.sort_by_cached_key(|event| event.facts().ok().map(|facts| (facts.source.clone(), facts.sequence)));
+        Ok(events)
+    }
+
     /// Removes from the waiting room what the last batch took up. Only after the commit: a crash before leaves it there.
     pub fn forget_parked(&mut self, projected: &[Projected]) {
+        let waiting: HashSet<EventDigest> = self.parked.waiting().map(|(_keyid, digest)| *digest).collect();
         let digests = projected.iter().filter_map(|entry| entry.facts.as_ref()).flat_map(|facts| {
             let refused = match &facts.payload {
                 Ok(Payload::EventRejected(refused)) => Some(refused.event),
@@ -140,9 +163,8 @@ impl Writer {
             };
             [Some(facts.digest), refused].into_iter().flatten()
         });
-        let waiting: Vec<EventDigest> =
-            digests.filter(|digest| self.parked.waiting().any(|(_keyid, waiting)| waiting == digest)).collect();
-        for digest in waiting {
+        let taken_up: Vec<EventDigest> = digests.filter(|digest| waiting.contains(digest)).collect();
+        for digest in taken_up {
             if let Err(error) = self.parked.release(&digest) {
                 tracing::warn!(%digest, %error, "a parked event that was taken up stays in its folder");
             }

@@ -70,7 +70,13 @@ fn build() -> PathBuf {
     let profile = folder.file_name().and_then(OsStr::to_str).expect("profiles have plain names");
     let target = folder.parent().expect("a profile's folder is in the target folder");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"), "--bins"]);
+    cargo.args([
+        "build",
+        "--quiet",
+        "--manifest-path",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"),
+        "--bins",
+    ]);
     cargo.args(["-p", "lineal-ledger", "-p", "lineal-producers", "-p", "lineal-verifier"]);
     cargo.args(["--profile", if profile == "debug" { "dev" } else { profile }]).arg("--target-dir").arg(target);
     let status = cargo.status().unwrap_or_else(|error| panic!("{cargo:?}: {error}"));

@@ -3,7 +3,7 @@
 //! Promises that the same producer says the same bytes each time: keys come from seeds, ids from what they name. What it
 //! builds is text, so that a test can spoil any part of it before it is signed.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use lineal_schemas::{
     digest::{EventDigest, sha256},
@@ -13,8 +13,8 @@ use lineal_schemas::{
 };
 
 /// The key of a seed.
-pub fn key(seed: u8) -> SecretKey {
-    SecretKey::from_seed([seed; 32]).expect("any 32 bytes are an Ed25519 seed")
+pub fn key(seed: u8) -> Arc<SecretKey> {
+    Arc::new(SecretKey::from_seed([seed; 32]).expect("any 32 bytes are an Ed25519 seed"))
 }
 
 /// An event before it is text.
@@ -94,7 +94,7 @@ pub fn snapshot_data(name: &str, what: &str) -> String {
 /// A producer of one source that says one snapshot after another.
 #[derive(Debug, Clone)]
 pub struct Producer {
-    key: SecretKey,
+    key: Arc<SecretKey>,
     genesis: EventDigest,
     source: String,
     subject: String,
@@ -104,7 +104,7 @@ pub struct Producer {
 
 impl Producer {
     /// A producer that has said nothing yet.
-    pub fn new(key: SecretKey, genesis: EventDigest, source: &str, subject: &str) -> Self {
+    pub fn new(key: Arc<SecretKey>, genesis: EventDigest, source: &str, subject: &str) -> Self {
         let (source, subject) = (source.to_owned(), subject.to_owned());
         Self { key, genesis, source, subject, sequence: 0, previous: None }
     }
@@ -115,7 +115,7 @@ impl Producer {
     }
 
     /// The key.
-    pub const fn key(&self) -> &SecretKey {
+    pub const fn key(&self) -> &Arc<SecretKey> {
         &self.key
     }
 

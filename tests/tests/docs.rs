@@ -35,12 +35,17 @@ fn root() -> PathBuf {
     tests.parent().expect("tests/ is a folder of the repository").to_owned()
 }
 
+/// Whether a file's name ends so.
+fn is_of(extension: &str, name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
+}
+
 /// README.md and every page of docs/, by their paths in the repository.
 fn pages() -> BTreeMap<String, String> {
     let mut names = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
     for entry in fs::read_dir(root().join("docs")).expect("docs/ is there") {
         let name = entry.expect("an entry of docs/").file_name().into_string().expect("names are UTF-8");
-        names.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
+        names.extend(is_of("md", &name).then(|| format!("docs/{name}")));
     }
     let text = |name: &String| fs::read_to_string(root().join(name)).expect("a page is text");
     names.into_iter().map(|name| (name.clone(), text(&name))).collect()
@@ -198,6 +203,17 @@ fn every_link_in_the_texts_leads_somewhere() {
                 assert!(blocks::anchors(target).any(|found| found == anchor), "{page} links to {link}");
             }
         }
+    }
+}
+
+#[test]
+fn every_file_on_the_map_is_there() {
+    let map = &pages()["docs/ARCHITECTURE.md"];
+    let files: Vec<&str> =
+        map.split('`').skip(1).step_by(2).filter(|text| is_of("rs", text) && text.contains('/')).collect();
+    assert!(files.len() > 20, "only {} files found: the search is broken", files.len());
+    for file in files {
+        assert!(root().join(file).is_file(), "docs/ARCHITECTURE.md names {file}");
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use crate::record::{Record, RecordError, Segment};
 
 /// How much is worked on at once: enough for all cores, little beside the record.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 4 << 20;
 
 /// No line is longer: the longest is a checkpoint's note of a million bytes with every byte escaped.
 pub(crate) const MAX_LINE_BYTES: usize = 2_100_000;
@@ -147,6 +147,7 @@ impl Open<'_> {
 
 /// Appends up to `count` bytes; true when there are no more.
 fn fill(file: &mut dyn Read, bytes: &mut Vec<u8>, count: usize) -> std::io::Result<bool> {
+    bytes.reserve(count.saturating_add(1));
     let read = file.take(u64::try_from(count).unwrap_or(u64::MAX)).read_to_end(bytes)?;
     Ok(read < count)
 }

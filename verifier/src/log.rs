@@ -1,7 +1,7 @@
-//! The whole check: chunks of the record go through the parallel part and, one behind, through the sequential part.
+//! The whole check: chunks of the record go through reading, signature checks and judgement, one behind another.
 //!
-//! While one chunk is judged in order, the next is hashed and its signatures are checked on all cores, and the one
-//! after that is read. Promises the same report whatever the number of cores. Memory is three chunks, each source's
+//! While one chunk is judged in order, the signatures of the next are checked on all cores, and the one after that is
+//! read and hashed. Promises the same report whatever the number of cores. Memory is three chunks, each source's
 //! state, the keys, and 16 bytes an event for ids.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use crate::{
     chunk::Reader,
     judge::{Judge, Judged},
     keyring::KeyRing,
-    prepare::Prepared,
+    prepare::{Prepared, ReadChunk},
     record::{Record, RecordError},
     report::Report,
 };
@@ -47,20 +47,24 @@ pub fn verify(
     let mut reader = Reader::new(record);
     let mut ring = KeyRing::default();
     let mut judge = Judge::new(record, trust, &question.checkpoints, &question.events);
-    let (mut raw, mut prepared) = (reader.next_chunk()?, None::<Prepared>);
-    while (raw.is_some() || prepared.is_some()) && !judge.has_stopped() {
-        let (next, read) = rayon::join(
-            || raw.map(|chunk| ring.prepare(&chunk)),
+    let read_next = |reader: &mut Reader<'_>| Ok(reader.next_chunk()?.map(ReadChunk::of));
+    let (mut read, mut checked): (Option<ReadChunk>, Option<Prepared>) = (read_next(&mut reader)?, None);
+    while (read.is_some() || checked.is_some()) && !judge.has_stopped() {
+        if let Some(chunk) = &read {
+            ring.learn_from(chunk);
+        }
+        let (next_checked, next_read) = rayon::join(
+            || read.map(|chunk| chunk.check(&ring)),
             || {
-                if let Some(chunk) = prepared {
+                if let Some(chunk) = checked {
                     let length = chunk.length;
                     judge.take(chunk);
                     progress(length);
                 }
-                reader.next_chunk()
+                read_next(&mut reader)
             },
         );
-        (prepared, raw) = (next, read?);
+        (checked, read) = (next_checked, next_read?);
     }
     let Judged { report, registry, places } = judge.finish();
     Ok(Verification { report, registry, places })

@@ -103,18 +103,32 @@ pub(crate) enum Body {
     Unknown { keyid: KeyId, inspected: Box<Inspected> },
 }
 
-impl KeyRing {
-    /// Works through a chunk on all cores: reads, then learns the keys that it shows, then checks signatures.
-    pub(crate) fn prepare(&mut self, chunk: &Chunk) -> Prepared {
-        let lines = chunk.lines();
-        let read: Vec<_> = lines.par_iter().map(|range| read_line(chunk, range)).collect();
-        read.iter().filter_map(facts_of).for_each(|facts| self.learn(facts));
-        let ring = &*self;
+/// A chunk whose lines have been read and hashed; no signature has been checked.
+#[derive(Debug)]
+pub(crate) struct ReadChunk {
+    chunk: Chunk,
+    lines: Vec<(Range<usize>, Content<Read>)>,
+}
+
+impl ReadChunk {
+    /// Reads and hashes the lines of a chunk on all cores.
+    pub(crate) fn of(chunk: Chunk) -> Self {
+        let lines = chunk.lines().into_par_iter().map(|range| {
+            let content = read_line(&chunk, &range);
+            (range, content)
+        });
+        let lines = lines.collect();
+        Self { chunk, lines }
+    }
+
+    /// Checks the signatures of its lines on all cores. The ring has learnt from it before.
+    pub(crate) fn check(self, ring: &KeyRing) -> Prepared {
+        let Self { chunk, lines } = self;
         let place = |at: usize| chunk.offset.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
-        let checked = read.into_par_iter().zip(&lines).map(|(content, range)| PreparedLine {
+        let checked = lines.into_par_iter().map(|(range, content)| PreparedLine {
             offset: place(range.start),
             end: place(range.end),
-            content: ring.check(content, chunk, range),
+            content: ring.check(content, &chunk, &range),
         });
         Prepared {
             segment: chunk.segment,
@@ -122,6 +136,15 @@ impl KeyRing {
             ends: chunk.ends,
             length: chunk.length(),
             lines: checked.collect(),
+        }
+    }
+}
+
+impl KeyRing {
+    /// Learns the keys that a chunk shows: whatever they sign in it or after it can be checked then.
+    pub(crate) fn learn_from(&mut self, chunk: &ReadChunk) {
+        for facts in chunk.lines.iter().filter_map(|(_, content)| facts_of(content)) {
+            self.learn(facts);
         }
     }
 

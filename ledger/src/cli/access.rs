@@ -10,7 +10,8 @@ use crate::{
     client::Client,
     clock::SystemClock,
     data_dir::{DataDir, DirError},
-    ledger::{self, Ledger, Settings, View},
+    ledger::{self, Ledger, LedgerError, Settings, View},
+    log::recover::OpenError,
     mirror::Mirror,
     outcome::Answer,
 };
@@ -127,9 +128,13 @@ pub(super) fn view(dir: &DataDir) -> Result<View, Failure> {
             ledger.close();
             Ok(view)
         }
-        Err(ledger::LedgerError::Dir(DirError::InUse(_) | DirError::Io { .. }) | ledger::LedgerError::Io(_)) => {
-            Ok(ledger::read_only(dir)?)
-        }
+        // Served by somebody since, not ours to write, or no room on the disk: it can be read all the same.
+        Err(
+            LedgerError::Dir(DirError::InUse(_) | DirError::Io { .. })
+            | LedgerError::Open(OpenError::Io { .. })
+            | LedgerError::Index(_)
+            | LedgerError::Io(_),
+        ) => Ok(ledger::read_only(dir)?),
         Err(other) => Err(other.into()),
     }
 }
@@ -151,10 +156,7 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 /// Percent-encodes a query value (RFC 3986 section 2.1).
 pub(super) fn escape(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/');
-    value
-        .bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
+    value.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Where heads are mirrored: `LINEAL_MIRROR`, or the user's state folder; `off` for nowhere.
@@ -165,7 +167,8 @@ pub(super) fn mirror() -> Option<Mirror> {
     }
     let state = || {
         let xdg = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-        xdg.or_else(|| std::env::home_dir().map(|home| home.join(".local/state"))).map(|state| state.join("lineal/heads"))
+        xdg.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
+            .map(|state| state.join("lineal/heads"))
     };
     named.or_else(state).map(|folder| Mirror::new(&folder))
 }

@@ -8,7 +8,6 @@ use std::{
 };
 
 use lineal_schemas::{
-    admission,
     digest::{EventDigest, KeyId},
     vocabulary::{Payload, ledger::ProducerHeartbeat, values::Seconds},
 };
@@ -170,10 +169,9 @@ impl Writing {
         let enrolled = known.into_iter().filter(|keyid| self.writer.registry.key(keyid).is_some());
         let mut events = Vec::new();
         for keyid in enrolled.collect::<std::collections::BTreeSet<_>>() {
-            match self.writer.parked.of(&keyid) {
+            match self.writer.waiting_for(&keyid) {
                 Ok(waiting) => {
-                    let inspected = waiting.into_iter().filter_map(|signed| admission::inspect(signed).ok());
-                    events.extend(inspected.map(|event| Checked::UnknownKey(Box::new(event), keyid)));
+                    events.extend(waiting.into_iter().map(|event| Checked::UnknownKey(Box::new(event), keyid)));
                 }
                 Err(error) => tracing::warn!(%keyid, %error, "parked events could not be read"),
             }
@@ -183,9 +181,8 @@ impl Writing {
         }
         let digests: Vec<EventDigest> = events.iter().map(|event| event.inspected().digest()).collect();
         for (digest, outcome) in digests.iter().zip(self.process(events)) {
-            if outcome.index().is_some()
-                && let Err(error) = self.writer.parked.release(digest)
-            {
+            let is_settled = outcome.index().is_some() || matches!(outcome, Outcome::Refused { retry: false, .. });
+            if is_settled && let Err(error) = self.writer.parked.release(digest) {
                 tracing::warn!(%digest, %error, "a parked event that was taken up stays in its folder");
             }
         }

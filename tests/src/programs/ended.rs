@@ -1,6 +1,6 @@
 //! A program that has ended: how, and what it said. A test says how it must end, and sees everything if it did not.
 
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// A program that has ended.
 #[derive(Debug, Clone)]
@@ -11,45 +11,39 @@ pub struct Ended {
     pub stdout: String,
     /// What it wrote to standard error.
     pub stderr: String,
-    command: String,
+    pub(super) command: String,
 }
 
 /// Runs a program to its end.
 #[track_caller]
 pub fn run(command: &mut Command) -> Ended {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    Ended::of(command, &output)
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        command: format!("{command:?}"),
+    }
 }
 
 impl Ended {
-    pub(super) fn of(command: &Command, output: &Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            command: format!("{command:?}"),
-        }
-    }
-
     /// It must have ended with `code`.
     #[track_caller]
-    #[must_use]
-    pub fn with_code(self, code: i32) -> Self {
-        let Self { command, stdout, stderr, .. } = &self;
+    pub fn with_code(&self, code: i32) -> &Self {
+        let Self { command, stdout, stderr, .. } = self;
         assert_eq!(self.code, Some(code), "{command}\n{stdout}{stderr}");
         self
     }
 
     /// It must have ended with 0; what it wrote to standard output.
     #[track_caller]
-    pub fn succeeded(self) -> String {
-        self.with_code(0).stdout
+    pub fn succeeded(&self) -> String {
+        self.with_code(0).stdout.clone()
     }
 
     /// It must have said all of this on standard error.
     #[track_caller]
-    #[must_use]
-    pub fn saying(self, words: &[&str]) -> Self {
+    pub fn saying(&self, words: &[&str]) -> &Self {
         for word in words {
             assert!(self.stderr.contains(word), "{}\nsaid nothing of `{word}`:\n{}", self.command, self.stderr);
         }

@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
     time::Duration,
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::{Ended, Http, PATIENCE, lineal, run};
 
 /// The name of the ledgers of all tests.
-pub const ORIGIN: &str = "ledger.example/test";
+const ORIGIN: &str = "ledger.example/test";
 
 /// A data directory with its root key, in a folder that goes with it.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl LedgerHome {
     }
 
     /// Checks the record as an auditor does.
-    pub fn verify(&self, options: &[impl AsRef<OsStr>]) -> Ended {
+    pub fn verify<O: AsRef<OsStr>>(&self, options: &[O]) -> Ended {
         run(super::verify_log(self.dir(), &self.trust_path()).args(options))
     }
 }
@@ -234,7 +234,7 @@ impl LedgerProcess {
         let status = self.child.wait().expect("a child can be waited for");
         self.join();
         let (stderr, stdout) = (self.said(), String::new());
-        Ended { code: ExitStatus::code(&status), stdout, stderr, command: self.command.clone() }
+        Ended { code: status.code(), stdout, stderr, command: self.command.clone() }
     }
 
     fn end(&mut self) {
