@@ -10,26 +10,21 @@
 use std::{
     fs::File,
     os::unix::fs::FileExt,
-    path::PathBuf,
-    sync::{Arc, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
-use lineal_ledger::{
-    clock::SystemClock,
-    data_dir::{self, Beginning, DataDir},
-    ledger::{Ledger, Settings},
-    outcome::Outcome,
-    own,
-};
+use lineal_ledger::{ledger::Ledger, outcome::Outcome};
 use lineal_schemas::{
-    digest::EventDigest,
     dsse::{self, Signed},
     key::SecretKey,
-    timestamp::Timestamp,
-    vocabulary::{Payload, Role, TYPES, key::KeyEnrolled},
 };
 use rayon::prelude::*;
+
+#[path = "support/workload.rs"]
+mod workload;
+
+use workload::{begin, key};
 
 const PRODUCERS: usize = 8;
 const GROUP: usize = 250;
@@ -37,7 +32,10 @@ const GROUP: usize = 250;
 fn main() {
     let events = argument("--events").unwrap_or(40_000);
     let keys: Vec<SecretKey> = (1..=PRODUCERS).map(|seed| key(u8::try_from(seed).unwrap())).collect();
-    println!("machine: {} cores; {events} events of about 1 KiB by {PRODUCERS} producers", rayon::current_num_threads());
+    println!(
+        "machine: {} cores; {events} events of about 1 KiB by {PRODUCERS} producers",
+        rayon::current_num_threads()
+    );
     let paused = run("index paused", &keys, events, false);
     let following = run("index keeping pace", &keys, events, true);
     println!("\nratio to raw verify_strict on all cores: index paused {paused:.2}, index keeping pace {following:.2}");
@@ -49,88 +47,9 @@ fn argument(name: &str) -> Option<usize> {
     arguments.nth(1).and_then(|value| value.parse().ok())
 }
 
-fn key(seed: u8) -> SecretKey {
-    SecretKey::from_seed([seed; 32]).unwrap()
-}
-
-struct Bench {
-    folder: tempfile::TempDir,
-    ledger: Ledger,
-    genesis: EventDigest,
-}
-
-fn begin(keys: &[SecretKey], follow: bool) -> Bench {
-    let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let folder = tempfile::tempdir_in(target).unwrap();
-    let dir = folder.path().join("ledger");
-    let root = key(100);
-    let own_key = key(101);
-    let now = Timestamp::from_millis(1_790_000_000_000);
-    let roots = [root];
-    let beginning =
-        Beginning { dir: &dir, origin: "bench.example/log", roots: &roots, threshold: 1, key: &own_key, now };
-    let trust = data_dir::init(&beginning).unwrap();
-    let settings = Settings { mirror: None, follow };
-    let dir = DataDir::find(&dir).unwrap();
-    let ledger = Ledger::open(&dir, Arc::new(SystemClock::start()), settings).unwrap();
-    let bench = Bench { folder, ledger, genesis: trust.genesis() };
-    bench.enroll(&roots[0], keys);
-    bench
-}
-
-impl Bench {
-    fn enroll(&self, root: &SecretKey, keys: &[SecretKey]) {
-        let source = format!("lineal://bench.example/log/root/{}", root.keyid());
-        let mut previous = None;
-        for (sequence, key) in (1..).zip(keys) {
-            let payload: Payload = KeyEnrolled {
-                keyid: key.keyid(),
-                public_key: key.public().to_pem().parse().unwrap(),
-                producer: format!("p{sequence}").parse().unwrap(),
-                sources: vec!["https://bench.example/**".parse().unwrap()],
-                roles: vec![Role::Data],
-                types: vec![TYPES[0].name.parse().unwrap()],
-                names: vec!["dataset/bench/**".parse().unwrap()],
-                not_before: None,
-                not_after: None,
-            }
-            .into();
-            let time = Timestamp::from_millis(1_790_000_000_000);
-            let place = own::Place { source: &source, sequence, previous, ledger: Some(self.genesis), time };
-            let signed = own::sign(&place, &format!("key/{}", key.keyid()), &payload, &[root]).unwrap();
-            previous = Some(signed.digest());
-            let outcomes = self.ledger.submit_and_wait(vec![signed]);
-            assert!(matches!(outcomes[0], Outcome::Committed { .. }), "{outcomes:?}");
-        }
-    }
-
-    /// Signed events of each producer, in order, of about 1 KiB.
-    fn events(&self, keys: &[SecretKey], count: usize) -> Vec<Vec<Signed>> {
-        let make = |(at, key): (usize, &SecretKey)| {
-            let source = format!("https://bench.example/p{at}");
-            let (mut previous, mut events) = (None, Vec::new());
-            for sequence in 1..=(count / keys.len()) as u64 {
-                let time = Timestamp::from_millis(1_790_000_000_000);
-                let place = own::Place { source: &source, sequence, previous, ledger: Some(self.genesis), time };
-                let digest = EventDigest::of(format!("{at} {sequence}").as_bytes());
-                let data = format!(
-                    r#"{{"dataset":{{"name":"transactions","uri":"s3://bench/p{at}/{sequence}","digest":{{"sha256":"{digest}"}},"annotations":{{"note":"{}"}}}},"version":"{sequence}"}}"#,
-                    "x".repeat(321)
-                );
-                let bytes = own::event_bytes(&place, "dataset/bench/transactions", "dataset.snapshotted", &data);
-                let signed = Signed::sign(bytes, &[key]);
-                previous = Some(signed.digest());
-                events.push(signed);
-            }
-            events
-        };
-        keys.par_iter().enumerate().map(|(at, key)| make((at, key))).collect()
-    }
-}
-
 fn run(name: &str, keys: &[SecretKey], count: usize, follow: bool) -> f64 {
     let bench = begin(keys, follow);
-    let events = bench.events(keys, count);
+    let events = bench.events(keys, count, 0);
     let total: usize = events.iter().map(Vec::len).sum();
     let bytes: usize = events.iter().flatten().map(|signed| signed.event.len()).sum();
     let raw = raw_rate(&events, keys);
@@ -210,7 +129,7 @@ fn raw_rate(events: &[Vec<Signed>], keys: &[SecretKey]) -> f64 {
 /// One event at a time against one `fdatasync`, interleaved.
 fn idle(keys: &[SecretKey]) {
     let bench = begin(keys, true);
-    let events = bench.events(&keys[..1], 300);
+    let events = bench.events(&keys[..1], 300, 0);
     let path = bench.folder.path().join("plain");
     let plain = File::create_new(path).unwrap();
     let (mut answers, mut syncs) = (Vec::new(), Vec::new());
@@ -239,7 +158,14 @@ fn median(mut all: Vec<Duration>) -> Duration {
 /// User and system time of this process so far.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<f64> =
-        stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2).map(|field| field.parse().unwrap()).collect();
+    let fields: Vec<f64> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse().unwrap())
+        .collect();
     fields.iter().sum::<f64>() / 100.0
 }

@@ -2,7 +2,7 @@
 //!
 //! The last step of a committed event. Promises that every answer names the tree size that it was given at, that line 1
 //! of its text is the answer, and that what is not known is said and never left out. Never writes, never opens a file
-//! for a caller that may be far away ([`in_hand`] is for the caller's own side). (design.md §6)
+//! for a caller that may be far away ([`in_hand`] is for the caller's own side). (docs/DESIGN.md)
 
 use std::io;
 

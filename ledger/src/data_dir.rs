@@ -31,7 +31,7 @@ use lineal_schemas::{
 use crate::{
     log::{Sequenced, recover},
     own,
-    storage::{Disk, Storage},
+    storage::{self, Disk, Storage},
 };
 
 /// Why a data directory could not be used.
@@ -204,18 +204,35 @@ pub fn init(beginning: &Beginning<'_>) -> Result<Trust, DirError> {
     let verifier = VerifierKey::new(beginning.origin, beginning.key.public().clone());
     let verifier = verifier.map_err(|error| malformed(error.to_string()))?;
     let trust = Trust::new(genesis.digest(), &[verifier]).map_err(|error| malformed(error.to_string()))?;
-    let making = dir.with_extension("lineal-init");
+    let making = making_of(dir);
+    if making.exists() {
+        // Left by an init that was stopped: nothing in it was ever in use.
+        fs::remove_dir_all(&making).map_err(DirError::io(&making))?;
+    }
     fs::create_dir_all(making.join("keys")).map_err(DirError::io(&making))?;
     fs::set_permissions(making.join("keys"), fs::Permissions::from_mode(0o700)).map_err(DirError::io(&making))?;
     let pem = beginning.key.to_pem().map_err(|error| malformed(error.to_string()))?;
     write_private(&making.join("keys/ledger.pem"), &pem)?;
     first_entry(&making, beginning, &genesis).map_err(malformed)?;
-    fs::write(making.join("ledger.trust"), trust.to_string()).map_err(DirError::io(&making))?;
+    storage::replace(&Disk::new(&making), "ledger.trust", trust.to_string().as_bytes()).map_err(DirError::io(&making))?;
+    sync_folder(&making.join("keys"))?;
     if dir.exists() {
         fs::remove_dir(dir).map_err(DirError::io(dir))?;
     }
     fs::rename(&making, dir).map_err(DirError::io(dir))?;
+    sync_folder(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")))?;
     Ok(trust)
+}
+
+/// Where a data directory is made before it gets its name: beside it, `ledger.d.making` for `ledger.d`.
+fn making_of(dir: &Path) -> PathBuf {
+    let mut name = dir.file_name().map_or_else(|| "lineal".into(), std::ffi::OsStr::to_os_string);
+    name.push(".making");
+    dir.with_file_name(name)
+}
+
+fn sync_folder(folder: &Path) -> Result<(), DirError> {
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(DirError::io(folder))
 }
 
 fn genesis(beginning: &Beginning<'_>) -> Result<Signed, String> {

@@ -11,7 +11,7 @@
 //! | `x` digest | index of the refusal of that event |
 //! | `d` first 8 bytes of a digest, index | |
 //! | `i` 16 bytes of an id, index | |
-//! | `a` algorithm digest index | relations of that artifact to that event |
+//! | `a` algorithm digest index | an event that mentions that artifact |
 //! | `n` subject `\0` index | the event's type, by its place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment |
 //! | `k` index | a key event |
@@ -24,6 +24,8 @@ use lineal_schemas::{
     sequence::SourceState,
     vocabulary::{Payload, TYPES, artifact::Artifact},
 };
+
+use serde_json::Value;
 
 pub mod store;
 
@@ -275,6 +277,11 @@ fn project(entry: &Projected, batch: &mut Batch) {
             batch.put([prefix, index.to_vec()].concat(), []);
         }
     }
+    if let Payload::RecordCorrected(corrected) = payload {
+        for prefix in corrected_keys(corrected.data.as_str()) {
+            batch.put([prefix, index.to_vec()].concat(), []);
+        }
+    }
     for attachment in payload.attachments() {
         batch.put(key(b't', &[attachment.digest.sha256.as_str().as_bytes()]), index);
     }
@@ -286,6 +293,25 @@ fn project(entry: &Projected, batch: &mut Batch) {
         }
         _ => {}
     }
+}
+
+/// Every strong digest in the data of a correction, whatever type it corrects: that is only known from the other event.
+fn corrected_keys(data: &str) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
+    let mut waiting = vec![serde_json::from_str(data).unwrap_or_default()];
+    while let Some(value) = waiting.pop() {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    keys.extend(value.as_str().and_then(|digest| artifact_key(&name, digest)));
+                    waiting.push(value);
+                }
+            }
+            Value::Array(values) => waiting.extend(values),
+            _ => {}
+        }
+    }
+    keys
 }
 
 fn strong_keys(artifact: &Artifact) -> impl Iterator<Item = Vec<u8>> + '_ {

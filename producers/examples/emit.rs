@@ -1,6 +1,6 @@
 //! The library's one call: a data snapshot, signed and kept in an outbox until a ledger's receipt is verified.
 //!
-//! `cargo run -p lineal-producers --example emit -- KEY.pem ledger.trust lineal://example.com/ci http://127.0.0.1:7311`
+//! `cargo run -p lineal-producers --example emit -- KEY.pem ledger.trust https://ci.example.com/payments http://127.0.0.1:7311`
 
 use std::{error::Error, fs, io::Write, path::PathBuf};
 

@@ -1,6 +1,6 @@
 //! What surrounded a run: code, environment, hardware, and the tool that started it.
 //!
-//! Gathered before a `run.started` is drafted, because no commit holds it (design.md §1). Promises to leave out what it
+//! Gathered before a `run.started` is drafted, because no commit holds it (docs/FORMAT.md). Promises to leave out what it
 //! can't find rather than guess, and that no credential in an address gets through. Never records the values of
 //! environment variables (but for those that a CI system names its own runs by) and never a command line.
 

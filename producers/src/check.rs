@@ -1,7 +1,7 @@
 //! The ledger's own look at an event, taken before it is signed or sent.
 //!
 //! Promises the verdict of the ledger's strict parser and vocabulary, with field, rule and place. What only the ledger
-//! knows is not looked at: whether the key may say it, and whether the number follows. (design.md §3)
+//! knows is not looked at: whether the key may say it, and whether the number follows. (docs/FORMAT.md)
 
 use lineal_schemas::{
     digest::EventDigest,

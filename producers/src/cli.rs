@@ -43,7 +43,7 @@ Settings come from options, then from the environment (LINEAL_KEY and so on), th
 
   key = \"ci.pem\"
   trust = \"ledger.trust\"
-  source = \"lineal://example.com/ci\"
+  source = \"https://ci.example.com/payments\"
   to = \"http://127.0.0.1:7311\"
 
 Exit codes: 0 done (or kept in the outbox), 1 refused or failed, 2 could not be tried.

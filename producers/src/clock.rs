@@ -1,6 +1,6 @@
 //! The one place of this crate that asks for the time.
 //!
-//! What a producer says about time is a claim: the ledger judges by its own `received`. (design.md §5)
+//! What a producer says about time is a claim: the ledger judges by its own `received`. (docs/FORMAT.md)
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

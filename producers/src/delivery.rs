@@ -2,7 +2,7 @@
 //!
 //! The step from the outbox to the record. Promises that an event is settled only by a receipt that verified against the
 //! trust file: its own, or that of the ledger's `event.rejected` or `event.conflicted` about it. Whatever else happens,
-//! the event stays pending with a reason, and no error of a ledger reaches the caller. (design.md §4, Receipt; §10)
+//! the event stays pending with a reason, and no error of a ledger reaches the caller. (docs/FORMAT.md, Receipt)
 
 use std::{collections::BTreeMap, error::Error};
 

@@ -2,7 +2,7 @@
 //!
 //! The first thing a producer makes. Promises that a draft becomes one line of compact JSON with its attributes in one
 //! order and `data` last, and that the text of `data` is kept as it was given, whitespace outside strings aside: no
-//! number is ever read and written again. Whether the line is a sound event is for the strict parser. (design.md §3)
+//! number is ever read and written again. Whether the line is a sound event is for the strict parser. (docs/FORMAT.md)
 
 use std::fmt::Write;
 

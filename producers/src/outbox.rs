@@ -12,7 +12,7 @@
 //! attachments/<sha256>                        bytes that events name, until the ledger has them
 //! owed/<event digest>                         which attachments that event still has to send
 //! ```
-//! (design.md §3 and §4, "An outbox on disk")
+//! (docs/FORMAT.md, "An outbox on disk")
 
 mod attachments;
 mod durable;

@@ -2,7 +2,7 @@
 //!
 //! An SDK event becomes a draft, which is written once, in our order, and those bytes are signed: the SDK's own output
 //! differs from run to run and rewrites times. What an SDK event has no place for (source and number of an emitter,
-//! binary data) is refused by name. Never reads an event from bytes: the SDK drops duplicate keys. (design.md §3)
+//! binary data) is refused by name. Never reads an event from bytes: the SDK drops duplicate keys. (docs/FORMAT.md)
 
 use chrono::SecondsFormat;
 use cloudevents::{

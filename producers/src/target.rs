@@ -1,7 +1,7 @@
 //! Where events are sent: a ledger over HTTP, or a file that is carried to one.
 //!
 //! The step out of the outbox. Promises nothing about what is admitted: it moves envelopes and brings answers back. A
-//! target that fails leaves every event where it was. (design.md §2; `lineal-emit --to`)
+//! target that fails leaves every event where it was. (docs/FORMAT.md; `lineal-emit --to`)
 
 pub mod file;
 pub mod http;

@@ -1,4 +1,4 @@
-//! The identity of files and folders: `sha256` of a file's bytes, `dirHash` of a tree (design.md §10, events.md).
+//! The identity of files and folders: `sha256` of a file's bytes, `dirHash` of a tree (docs/FORMAT.md; docs/EVENTS.md).
 //!
 //! Comes before the first event: what a producer says is about digests made here. A tree's digest is the SHA-256 of its
 //! listing, one `<hex>  <path>\n` a file, so `sha256sum` and `sort` reproduce it and a moved file changes it. The

@@ -23,7 +23,7 @@ impl Place {
         fs::write(folder.path().join("ledger.trust"), trust.to_string()).unwrap();
         let key = SecretKey::from_seed([2; 32]).unwrap();
         fs::write(folder.path().join("key.pem"), key.to_pem().unwrap()).unwrap();
-        let settings = "key = \"key.pem\"\ntrust = \"ledger.trust\"\nsource = \"lineal://example.com/ci\"\n\
+        let settings = "key = \"key.pem\"\ntrust = \"ledger.trust\"\nsource = \"https://ci.example.com/payments\"\n\
                         to = \"file:events.jsonl\"\noutbox = \"outbox\"\n";
         fs::write(folder.path().join("lineal-emit.toml"), settings).unwrap();
         Self { folder }
@@ -81,7 +81,7 @@ fn a_folder_is_snapshotted_with_its_listing() {
     assert_eq!(code, 0, "{err}");
     let (name, subject, source, last, data) = place.events().remove(0);
     assert_eq!((name.as_str(), subject.as_str(), last), ("dataset.snapshotted", "dataset/payments/transactions", true));
-    assert!(source.starts_with("lineal://example.com/ci/jobs/"));
+    assert!(source.starts_with("https://ci.example.com/payments/jobs/"));
     let digest = data["dataset"]["digest"]["dirHash"].as_str().unwrap();
     assert_eq!(out, format!("dataset dirHash:{digest}\n"));
     assert_eq!((data["stats"]["fileCount"].as_u64(), data["origin"]["kind"].as_str()), (Some(2), Some("cli")));

@@ -13,7 +13,7 @@ use lineal_schemas::{
     digest::EventDigest, dsse::Signed, event::Event, key::SecretKey, note::VerifierKey, trust::Trust,
 };
 
-const SOURCE: &str = "lineal://example.com/ci";
+const SOURCE: &str = "https://ci.example.com/payments";
 
 fn trust() -> Trust {
     let ledger = SecretKey::from_seed([1; 32]).unwrap();

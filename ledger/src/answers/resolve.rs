@@ -1,7 +1,7 @@
 //! What a question is about: a name, a digest or the beginning of one, an entry, an event, a file in hand.
 //!
 //! Promises one meaning or none: what is unknown comes back with names that are near, what is ambiguous with all it
-//! could mean. Opens no file, except in [`in_hand`], which is for the caller's own side. (design.md §6)
+//! could mean. Opens no file, except in [`in_hand`], which is for the caller's own side. (docs/DESIGN.md)
 
 use std::{collections::BTreeSet, fs, io, path::Path, rc::Rc};
 

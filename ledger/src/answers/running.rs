@@ -1,7 +1,7 @@
 //! What runs: from `deployment.observed` alone, never from what was asked for.
 //!
 //! Promises that an observer that fell silent makes its service unknown and never "still running", and that a request
-//! is only ever compared with what was seen. (design.md §6)
+//! is only ever compared with what was seen. (docs/DESIGN.md)
 
 use std::rc::Rc;
 

@@ -2,7 +2,7 @@
 //!
 //! A graph: artifacts are nodes named by digest, runs are nodes, events are edges. Promises to walk all of it, once,
 //! finitely, and to say what is missing instead of giving a shorter tree. Never joins on anything but strong digests.
-//! (design.md §6, events.md "What trace says at its ends")
+//! (docs/DESIGN.md, docs/EVENTS.md)
 
 use std::collections::BTreeMap;
 

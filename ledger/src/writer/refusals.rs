@@ -40,7 +40,8 @@ impl Budget {
         let passed = (now.as_millis() - self.since.as_millis()) / REFILL_MS;
         if passed > 0 {
             self.left = (self.left + passed).min(BURST);
-            self.since = now;
+            // What is left of a second counts towards the next.
+            self.since = Timestamp::from_millis(self.since.as_millis() + passed * REFILL_MS);
         }
         let may = self.left > 0;
         self.left -= i64::from(may);
@@ -134,12 +135,14 @@ fn too_many(refusal: &Refusal) -> Outcome {
 mod tests {
     use super::*;
 
+    /// A budget of 60 gave 59, and once empty never gave again to a key that asked every second.
     #[test]
-    fn a_budget_runs_out_and_comes_back() {
+    fn a_budget_of_60_runs_out_and_gives_one_a_second() {
         let at = Timestamp::from_millis;
         let mut budget = Budget::new(at(0));
         assert_eq!((0..100).filter(|_| budget.take(at(0))).count(), 60);
         assert!(!budget.take(at(999)));
-        assert!(budget.take(at(3_000)));
+        assert_eq!((1..=20).filter(|second| budget.take(at(second * 1000))).count(), 20);
+        assert_eq!((1..=20).filter(|half| budget.take(at(20_000 + half * 500))).count(), 10);
     }
 }

@@ -12,7 +12,7 @@ use lineal_schemas::vocabulary::artifact::DigestSet;
 
 use super::console::{self, Failure, advance};
 
-/// The largest attachment that a ledger takes (design.md §10).
+/// The largest attachment that a ledger takes (docs/FORMAT.md).
 const MAX_ATTACHMENT_BYTES: usize = 1 << 30;
 
 /// What the help of every such argument says.

@@ -2,7 +2,7 @@
 //!
 //! Promises that the bytes, and the note of what an event owes, are on disk before the event is. They stay until the
 //! target has taken them. A crash in between leaves bytes that nobody owes, or sends bytes twice: both are harmless,
-//! since an attachment is addressed by its digest. (events.md, Attachment; design.md §10)
+//! since an attachment is addressed by its digest. (docs/EVENTS.md; docs/FORMAT.md)
 
 use lineal_schemas::digest::{EventDigest, sha256};
 

@@ -1,7 +1,7 @@
 //! The three durable steps that the outbox is made of: write a file, make a folder, take a file away.
 //!
 //! A file appears under its name whole or not at all: written beside it, synced, renamed, and the directory synced. A
-//! crash in between leaves at most a `.new-…` file that nobody reads. (design.md §3: synced before the first send)
+//! crash in between leaves at most a `.new-…` file that nobody reads. (docs/FORMAT.md: synced before the first send)
 
 use std::{
     fs::{self, File},

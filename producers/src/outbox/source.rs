@@ -2,7 +2,7 @@
 //!
 //! Promises that sequence numbers go up by one and that `previous` is the digest of the event before, across crashes:
 //! the head is the newest pending event, or what `head` says when none is pending; `head` is synced before the newest
-//! pending file goes. Never gives a number twice. (design.md §3, Extension attributes)
+//! pending file goes. Never gives a number twice. (docs/FORMAT.md, Extension attributes)
 
 use std::{
     fs::{self, File},

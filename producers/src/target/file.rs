@@ -2,7 +2,7 @@
 //!
 //! Once the file is synced it holds the events, so they leave the outbox: from then on the file is the outbox, and
 //! nobody tells the producer how it went. A crash between the sync and that leaves an event in both places; the second
-//! copy is a duplicate to the ledger. Attachments go to `<file>.attachments/<sha256>`. (design.md §3, envelopes in files)
+//! copy is a duplicate to the ledger. Attachments go to `<file>.attachments/<sha256>`. (docs/FORMAT.md, envelopes in files)
 
 use std::{
     fs::{self, File},

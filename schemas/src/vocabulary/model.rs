@@ -1,6 +1,6 @@
 //! Names for models: `model.registered` gives a digest a name and a version, `alias.moved` points a name elsewhere.
 //!
-//! Promises nothing about what a name points to later: names are aliases that events established. (events.md)
+//! Promises nothing about what a name points to later: names are aliases that events established. (docs/EVENTS.md)
 
 use super::{
     artifact::Artifact,

@@ -26,7 +26,9 @@ impl Programs {
     pub(crate) fn build(cargo: &Path) -> Result<Self> {
         let mut build = Command::new(cargo);
         build.args(["build", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"), "--bins"]);
+        // The demo itself among them: so cargo chooses the same features as when it built the demo, and builds nothing twice.
         build.args(["-p", "lineal-ledger", "-p", "lineal-producers", "-p", "lineal-verifier"]);
+        build.args(["-p", "lineal-tests", "--example", "demo"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }

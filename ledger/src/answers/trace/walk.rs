@@ -2,7 +2,7 @@
 //!
 //! An artifact leads to the runs that made it, to what its snapshot was derived from, and to the model that it goes back
 //! to; a run leads to its inputs. What measures, and code, images and transforms, are shown and not followed. Where
-//! nothing says what something was made from, a node says that. (design.md §6)
+//! nothing says what something was made from, a node says that. (docs/DESIGN.md)
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
