@@ -98,7 +98,8 @@ fn fill(events: usize) {
         sent += PIECE;
         round += 1;
         if sent % (events / 5).max(PIECE) == 0 && sent <= events {
-            println!("{sent} events taken in: resident {} MiB", resident_mib());
+            let lag = bench.ledger.view.record.size() - bench.ledger.progress.applied();
+            println!("{sent} events taken in: resident {} MiB, index lag {lag}", resident_mib());
         }
         if sent == events {
             println!("full");

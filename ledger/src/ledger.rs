@@ -40,6 +40,7 @@ use crate::{
     outcome::{Answer, Outcome},
     parked::Parked,
     quarantine::Quarantine,
+    room::Room,
     snapshot::Snapshot,
     sources::Sources,
     storage::Storage,
@@ -228,7 +229,8 @@ impl Ledger {
         };
         let damaged = Arc::new(AtomicBool::new(false));
         let (requests, waiting) = mpsc::sync_channel(QUEUE);
-        let shared = writing::Shared { view: view.clone(), progress: progress.clone() };
+        let room = Room::under(dir.root());
+        let shared = writing::Shared { view: view.clone(), progress: progress.clone(), room };
         let threads = vec![writing::spawn(writer, waiting, follower, shared)?];
         let ledger = Self {
             view,

@@ -11,6 +11,7 @@ pub mod quarantine;
 pub mod intake;
 pub mod parked;
 pub mod time_guard;
+pub mod room;
 pub mod own;
 pub mod writer;
 pub mod sources;

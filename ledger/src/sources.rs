@@ -15,7 +15,7 @@ use lineal_schemas::{
 use crate::index::{Index, Touch, Tracked, store::StoreError};
 
 /// The most entries that the index may lag behind; then intake waits for it.
-pub const MAX_LAG: u64 = 65_536;
+pub const MAX_LAG: u64 = 16_384;
 
 /// Who holds a number, or the refusal of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -46,10 +46,11 @@ impl Model {
     /// Adds a batch.
     pub fn push(&mut self, events: &[Sequenced]) {
         let (first, mut text, mut entries) = (self.leaves.len(), Vec::new(), Vec::new());
-        let mut previous = self.batches.last().and_then(|batch| batch.entries.last()).map_or_else(
-            || EntryHash::before_genesis(ORIGIN),
-            |(entry, _event, _receipt)| EntryHash::of(entry),
-        );
+        let mut previous = self
+            .batches
+            .last()
+            .and_then(|batch| batch.entries.last())
+            .map_or_else(|| EntryHash::before_genesis(ORIGIN), |(entry, _event, _receipt)| EntryHash::of(entry));
         for event in events {
             let entry = Entry {
                 index: self.size(),

@@ -24,7 +24,7 @@ pub use self::{
 };
 
 /// How long anything may take before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The ledger's program.
 pub fn lineal() -> Command {

@@ -61,7 +61,9 @@ pub fn events(first: u64, count: u64) -> Vec<Sequenced> {
 
 /// The same events, received no earlier than the log's last entry.
 pub fn received_by(log: &Log, mut batch: Vec<Sequenced>) -> Vec<Sequenced> {
-    batch.iter_mut().for_each(|event| event.received = event.received.max(log.last_received()));
+    for event in &mut batch {
+        event.received = event.received.max(log.last_received());
+    }
     batch
 }
 

@@ -49,7 +49,10 @@ fn run(batches: u64, stamp_every: u64) -> Workload {
 fn tails(image: &Image) -> Vec<Tail> {
     let sectors = image.unsynced_sectors("record/").max(image.unsynced_sectors("head"));
     let torn = (1..sectors).flat_map(|count| [Tail::Prefix(count), Tail::PrefixThenZeros(count)]);
-    [Tail::Kept, Tail::Dropped, Tail::PrefixThenZeros(0), Tail::EvenSectors, Tail::OddSectors].into_iter().chain(torn).collect()
+    [Tail::Kept, Tail::Dropped, Tail::PrefixThenZeros(0), Tail::EvenSectors, Tail::OddSectors]
+        .into_iter()
+        .chain(torn)
+        .collect()
 }
 
 /// What a crash leaves, each different image once.
@@ -103,7 +106,13 @@ fn a_crash_after_any_odd_step_loses_nothing_acknowledged() {
 }
 
 /// Crashes the recovery of `image` after each of its steps.
-fn check_every_second_crash(what: &str, image: &Image, acknowledged: usize, model: &Model, seen: &mut HashSet<([u8; 32], usize)>) {
+fn check_every_second_crash(
+    what: &str,
+    image: &Image,
+    acknowledged: usize,
+    model: &Model,
+    seen: &mut HashSet<([u8; 32], usize)>,
+) {
     let whole = SimDisk::of(image.clone());
     whole.keep_history();
     open(&whole).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -116,7 +125,7 @@ fn check_every_second_crash(what: &str, image: &Image, acknowledged: usize, mode
 
 #[test]
 fn a_second_crash_after_any_step_of_the_recovery_loses_nothing_acknowledged() {
-    let workload = run(8, 3);
+    let workload = run(6, 2);
     let (mut first, mut seen) = (HashSet::new(), HashSet::new());
     for (number, (image, acknowledged)) in workload.steps.iter().enumerate() {
         for (what, image) in crashes(image, &mut first, *acknowledged) {
@@ -169,7 +178,8 @@ fn a_crash_while_the_record_is_made_can_be_told_and_is_begun_again() {
         for tail in tails(image) {
             let disk = SimDisk::of(image.crash(tail));
             if open(&disk).is_err() {
-                lineal_ledger::log::recover::create(&disk).unwrap_or_else(|error| panic!("step {step}, {tail:?}: {error}"));
+                lineal_ledger::log::recover::create(&disk)
+                    .unwrap_or_else(|error| panic!("step {step}, {tail:?}: {error}"));
             }
             let (mut log, _recovery) = open(&disk).unwrap_or_else(|error| panic!("step {step}, {tail:?}: {error}"));
             let mut model = Model::default();

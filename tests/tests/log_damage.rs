@@ -1,12 +1,8 @@
 //! R9 for the ledger itself: a small record is damaged in every way that a line or a byte can be, and opening it for
-//! writing refuses, names the damaged entry, and repairs nothing; a head slot is covered by the other one; derived files
-//! are made again or refused, and never believed.
+//! writing refuses, names the damaged entry, and repairs nothing; a head slot is covered by the other one.
 #![cfg(test)]
 
-use lineal_ledger::log::{
-    Log,
-    recover::{OpenError, Recovery},
-};
+use lineal_ledger::log::recover::{OpenError, Recovery};
 use lineal_schemas::{
     checkpoint::{Checkpoint, SignedCheckpoint},
     key::SecretKey,
@@ -173,7 +169,7 @@ fn check_lines(small: &Small) {
         let is_inner_checkpoint = line.named.len() == 1 && small.segments() == 1;
         check_refused(&what("deleted"), deleted, if is_inner_checkpoint { &[5] } else { &line.named });
         let next = small.lines.get(number + 1);
-        let after = next.map_or(line.named.clone(), |next| [&line.named[..], &next.named].concat());
+        let after = next.map_or_else(|| line.named.clone(), |next| [&line.named[..], &next.named].concat());
         if next.is_some_and(|next| next.segment == line.segment) {
             let repeated = edited(&small.image, &line.segment, |bytes| {
                 let copy = cut(bytes);
@@ -253,7 +249,8 @@ fn a_checkpoint_that_is_gone_from_an_older_segment_is_refused() {
     let mut image = disk.image();
     assert!(image.list("record").len() >= 2);
     image.names().iter().filter(|name| name.starts_with("derived/")).for_each(|name| image.remove(name));
-    let checkpoints = lines(&image).into_iter().filter(|line| line.segment.contains("000000.log") && line.named.len() == 1);
+    let checkpoints =
+        lines(&image).into_iter().filter(|line| line.segment.contains("000000.log") && line.named.len() == 1);
     let checkpoints: Vec<_> = checkpoints.collect();
     let (last, inner) = checkpoints.split_last().unwrap();
     for line in inner {
@@ -281,7 +278,10 @@ fn check_covered(small: &Small, at: usize, mask: u8) {
 fn bits_of_the_head(image: &Image) -> Vec<(usize, u8)> {
     let bytes = image.read(HEAD).unwrap();
     let bits = (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, 1 << bit)));
-    bits.enumerate().filter(|(number, (at, _mask))| bytes[*at] != 0 || number % 101 == 0).map(|(_number, bit)| bit).collect()
+    bits.enumerate()
+        .filter(|(number, (at, _mask))| bytes[*at] != 0 || number % 101 == 0)
+        .map(|(_number, bit)| bit)
+        .collect()
 }
 
 #[test]
@@ -330,119 +330,6 @@ fn a_damaged_last_batch_under_a_damaged_slot_is_set_aside_whole() {
     assert_eq!((disk.image().read(name).unwrap(), *length), (damaged, damaged.len() as u64));
 }
 
-/// A record in three segments whose derived files are stamped at its second batch or its last, which opening relies on.
-fn stamped(at_end: bool) -> (Image, Model) {
-    let disk = SimDisk::of(new_record());
-    let (mut log, _recovery) = open(&disk).unwrap();
-    let mut model = Model::default();
-    for number in 0..14 {
-        let batch = events(number * 2, 1 + number % 2);
-        commit(&mut log, &batch).unwrap();
-        model.push(&batch);
-        if number == 12 || at_end {
-            log.stamp_derived().unwrap();
-        }
-    }
-    assert!(disk.image().list("record").len() >= 2);
-    let (log, recovery) = open(&disk).unwrap();
-    model.check(&log);
-    assert!(recovery.checked <= 2, "the stamp is relied on: {recovery:?}");
-    (disk.image(), model)
-}
-
-/// Answers about a record with damaged derived files: right, or none.
-fn check_answers(what: &str, log: &Log, model: &Model) {
-    let record = log.record();
-    assert_eq!(record.committed().head.root, model.batches().last().unwrap().root, "{what}");
-    let mut index = 0;
-    for batch in model.batches() {
-        if let Ok(root) = record.root(batch.size) {
-            assert_eq!(root, batch.root, "{what}: root of {}", batch.size);
-        }
-        for (entry, event, receipt) in &batch.entries {
-            if let Ok(stored) = record.get(index) {
-                assert_eq!((stored.entry_bytes(), stored.body()), (&entry[..], Some(&event[..])), "{what}: entry {index}");
-            }
-            if let Ok(given) = record.receipt(index) {
-                assert_eq!(given, *receipt, "{what}: receipt of {index}");
-            }
-            index += 1;
-        }
-    }
-}
-
-/// Opens with damaged derived files. Whatever the log goes on to do with them, the record stays right.
-fn check_derived(what: &str, image: Image, model: &Model) {
-    let disk = SimDisk::of(image);
-    let (mut log, recovery) = open(&disk).unwrap_or_else(|error| panic!("{what}: {error}"));
-    if recovery.checked == model.size() {
-        model.check(&log);
-    }
-    check_answers(what, &log, model);
-    let mut grown = model.clone();
-    grown.push(&events(100, 2));
-    commit(&mut log, &events(100, 2)).unwrap();
-    grown.check_disk(&disk.image());
-    check_answers(what, &log, &grown);
-}
-
-fn check_every_derived_damage(at_end: bool) {
-    let (image, model) = stamped(at_end);
-    let names: Vec<_> = image.names().into_iter().filter(|name| name.starts_with("derived/")).collect();
-    assert_eq!(names, ["derived/batches", "derived/hashes", "derived/offsets", "derived/stamp"]);
-    for name in names {
-        let length = image.read(&name).unwrap().len();
-        let mut missing = image.clone();
-        missing.remove(&name);
-        check_derived(&format!("{name} missing"), missing, &model);
-        check_derived(&format!("{name} zeroed"), edited(&image, &name, |bytes| bytes.fill(0)), &model);
-        check_derived(&format!("{name} longer"), edited(&image, &name, |bytes| bytes.extend([0xff; 100])), &model);
-        for at in 0..length {
-            let damaged = edited(&image, &name, |bytes| bytes[at] ^= 1 << (at % 8));
-            check_derived(&format!("{name}: byte {at} flipped"), damaged, &model);
-        }
-        for at in (0..length).step_by(13) {
-            check_derived(&format!("{name} cut at {at}"), edited(&image, &name, |bytes| bytes.truncate(at)), &model);
-        }
-    }
-}
-
-#[test]
-fn damaged_derived_files_never_make_a_wrong_answer() {
-    check_every_derived_damage(true);
-}
-
-#[test]
-fn derived_files_damaged_behind_the_stamp_never_make_a_wrong_answer() {
-    check_every_derived_damage(false);
-}
-
-/// The last offset and the last pair are read to find where the stamp ends. Damaged, they made opening fail or call the
-/// record damaged, although nothing but derived files was: now the whole record is walked and they are made again.
-#[test]
-fn a_stamp_that_does_not_fit_is_walked_again_and_not_called_damage() {
-    let (image, model) = stamped(true);
-    let last = usize::try_from(model.size()).unwrap() - 1;
-    for (name, at) in [("derived/offsets", last * 8 + 7), ("derived/batches", (model.batches().len() - 1) * 16 + 15)] {
-        let disk = SimDisk::of(edited(&image, name, |bytes| bytes[at] ^= 1));
-        let (log, recovery) = open(&disk).unwrap();
-        assert_eq!(recovery.checked, model.size());
-        model.check(&log);
-    }
-}
-
-/// A record of another ledger under the same derived files, or files of an older copy, are no better than none.
-#[test]
-fn derived_files_of_another_history_are_made_again() {
-    let (image, _model) = stamped(true);
-    let small = three_segments();
-    let mut mixed = small.image.clone();
-    for name in image.names().iter().filter(|name| name.starts_with("derived/")) {
-        mixed.edit(name, |bytes| *bytes = image.read(name).unwrap().to_vec());
-    }
-    small.model.check(&open(&SimDisk::of(mixed)).unwrap().0);
-}
-
 /// Batches that fit in everything but the signature: refused where the head covers them, set aside beyond it.
 #[test]
 fn a_batch_signed_by_somebody_else_is_refused_or_set_aside() {
@@ -464,7 +351,8 @@ fn a_batch_signed_by_somebody_else_is_refused_or_set_aside() {
 #[test]
 fn a_long_tail_of_zeros_is_set_aside() {
     let small = one_segment();
-    let disk = SimDisk::of(edited(&small.image, &small.lines[0].segment, |bytes| bytes.resize(bytes.len() + 3_000_000, 0)));
+    let disk =
+        SimDisk::of(edited(&small.image, &small.lines[0].segment, |bytes| bytes.resize(bytes.len() + 3_000_000, 0)));
     let (log, recovery) = open(&disk).unwrap();
     small.model.check(&log);
     small.model.check_disk(&disk.image());

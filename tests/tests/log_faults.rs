@@ -15,12 +15,11 @@ use lineal_tests::{
     workload::{commit, events, new_record, open, received_by},
 };
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 6] = [
     Fault::Failed(Errno::Io),
     Fault::Failed(Errno::NoSpace),
     Fault::FailedButApplied(Errno::Io),
-    Fault::Short { bytes: 100, errno: Errno::NoSpace },
-    Fault::Short { bytes: 700, errno: Errno::Io },
+    Fault::Short { bytes: 700, errno: Errno::NoSpace },
     Fault::Short { bytes: 4095, errno: Errno::Io },
     Fault::CrashedAfter,
 ];
@@ -67,7 +66,7 @@ fn scene(batches: u64) -> Scene {
 }
 
 /// Batches before the one that fails. After 4 of them the segment is full, so that the fifth begins a new one.
-const SCENES: [u64; 4] = [0, 1, 4, 5];
+const SCENES: [u64; 3] = [0, 4, 5];
 
 /// Steps of a commit after so many batches.
 fn steps_of_commit(batches: u64) -> usize {
@@ -133,7 +132,7 @@ fn every_step_of_a_commit_may_fail() {
             }
         }
     }
-    assert!(cases >= 4 * 7 * 7 * 4 * 2, "{cases} cases");
+    assert!(cases >= 3 * 7 * FAULTS.len() * BETWEEN.len() * 2, "{cases} cases");
 }
 
 /// Images whose opening has something to do: a torn tail, a whole batch beyond the head, a stray segment, no derived.
@@ -174,7 +173,8 @@ fn every_step_of_an_opening_may_fail() {
             }
         }
     }
-    assert!(cases > 300, "{cases} cases");
+    assert!(cases > 250, "{cases} cases");
+    println!("{cases} cases");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn steps_of_a_stamp() -> usize {
 }
 
 /// A sync of a derived file failed, which leaves its cache clean; the next stamp's sync then succeeded without a write,
-/// and the stamp vouched for hashes that the disk never held. After a crash the log built its tree on zeros.
+/// and the stamp vouched for hashes and offsets that the disk never held: after a crash, zeros.
 #[test]
 fn after_a_failed_sync_no_stamp_vouches_for_what_the_disk_does_not_hold() {
     for step in 0..3 {
@@ -249,8 +249,9 @@ fn a_second_torn_tail_at_the_same_place_does_not_replace_the_first() {
         }
         open(&disk).unwrap();
         let image = disk.image();
-        let kept: Vec<_> = image.list("torn").iter().map(|name| image.read(&format!("torn/{name}")).unwrap().to_vec()).collect();
-        tails.iter().for_each(|tail| assert!(kept.contains(tail), "a tail that was set aside is gone"));
+        let kept: Vec<_> =
+            image.list("torn").iter().map(|name| image.read(&format!("torn/{name}")).unwrap().to_vec()).collect();
+        assert!(tails.iter().all(|tail| kept.contains(tail)), "a tail that was set aside is gone");
         assert_eq!(kept.len(), tails.len(), "the same tail is kept once");
     }
 }

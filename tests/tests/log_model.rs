@@ -17,14 +17,27 @@ enum Step {
     /// A batch of so many events.
     Commit(u64),
     /// A batch whose step of that number goes wrong, and what the machine does then.
-    Fail { events: u64, step: usize, fault: Fault, then: Then },
+    Fail {
+        events: u64,
+        step: usize,
+        fault: Fault,
+        then: Then,
+    },
     /// An opening whose step of that number goes wrong.
-    FailOpening { step: usize, fault: Fault, then: Then },
+    FailOpening {
+        step: usize,
+        fault: Fault,
+        then: Then,
+    },
     /// The program ends and is started again.
     Reopen(Then),
     Stamp,
     /// A stamp whose step of that number goes wrong.
-    FailStamp { step: usize, fault: Fault, then: Then },
+    FailStamp {
+        step: usize,
+        fault: Fault,
+        then: Then,
+    },
     /// One of the derived files is gone.
     Lose(usize),
     /// Somebody reads while the writer is at work.
@@ -177,7 +190,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_history_leaves_what_was_acknowledged(steps in prop::collection::vec(any_step(), 1..40)) {

@@ -5,11 +5,13 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write as _,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
+use lineal_ledger::outcome::Answer;
 use lineal_schemas::{dsse::Signed, receipt::Receipt};
 use lineal_tests::{
     programs::{Http, LedgerHome, LedgerProcess, isolated, recorded, run, segments},
@@ -192,51 +194,61 @@ fn large_event(producer: &mut Producer) -> Signed {
     producer.say(&parts)
 }
 
-/// Fills the disk: intake ends with a clear error, reads go on; with room again, everything acknowledged is there.
-fn fill_and_recover(home: &LedgerHome, start: impl Fn() -> Command, make_room: impl FnOnce(), reason: &str) {
-    let mut producer = producer(home);
-    let process = LedgerProcess::start(start());
-    let http = process.http();
-    let mut acknowledged: Vec<(Signed, String)> = Vec::new();
-    let (refused, response) = loop {
-        assert!(acknowledged.len() < 1000, "the disk does not get full");
-        let event = large_event(&mut producer);
-        let response = http.post_event(&event);
-        if response.status != 201 {
-            break (event, response);
-        }
-        acknowledged.push((event, response.answer().receipt.unwrap()));
-    };
-    let answer = response.answer();
-    assert_eq!((response.status, &*answer.outcome, answer.retry), (503, "refused", true), "{answer:?}");
-    assert!(answer.message.as_ref().is_some_and(|said| said.contains(reason)), "{answer:?}");
-    assert_eq!((answer.index, &answer.receipt), (None, &None));
-    // It stays so, and says what to do.
-    let again = http.post_event(&refused).answer();
-    assert!(again.message.as_ref().is_some_and(|said| said.contains("restart")), "{again:?}");
-    reads_go_on(home, http, &acknowledged);
-    process.kill();
-    run(home.lineal("get").arg("2")).succeeded();
+/// What became of large events until one was refused.
+struct Filled {
+    acknowledged: Vec<(Signed, String)>,
+    refused: Signed,
+    answer: Answer,
+}
 
-    make_room();
-    let process = home.serve();
-    let (record, trust) = (recorded(home.dir()), home.trust());
-    for (event, receipt) in &acknowledged {
-        let proof = Receipt::parse(receipt).unwrap();
-        proof.verify(&trust).unwrap();
-        assert_eq!(record[usize::try_from(proof.index()).unwrap()].event, event.event);
-        let again = process.http().post_event(event).answer();
-        assert_eq!((&*again.outcome, again.receipt.as_ref()), ("duplicate", Some(receipt)));
+/// Sends events until one is refused.
+fn fill(http: &Http, producer: &mut Producer) -> Filled {
+    let mut acknowledged = Vec::new();
+    while acknowledged.len() < 1000 {
+        let event = large_event(producer);
+        let response = http.post_event(&event);
+        let answer = response.answer();
+        if let Some(receipt) = answer.receipt {
+            assert_eq!((response.status, &*answer.outcome), (201, "committed"));
+            acknowledged.push((event, receipt));
+            continue;
+        }
+        assert_eq!((response.status, &*answer.outcome, answer.retry), (503, "refused", true), "{answer:?}");
+        return Filled { acknowledged, refused: event, answer };
     }
-    let after = process.http().post_event(&refused);
-    assert!(matches!(after.status, 200 | 201), "{}", after.text());
-    process.stop();
-    home.verify(&["--quiet"]).succeeded();
+    panic!("the disk does not get full");
+}
+
+impl Filled {
+    /// What the refusal says.
+    #[track_caller]
+    fn says(&self, code: &str, words: &str) {
+        assert_eq!((self.answer.code.as_deref(), self.answer.index), (Some(code), None));
+        assert!(self.answer.message.as_ref().is_some_and(|said| said.contains(words)), "{:?}", self.answer);
+    }
+
+    /// Everything that was acknowledged is there, and what was refused is taken in now.
+    #[track_caller]
+    fn is_all_there(&self, home: &LedgerHome, http: &Http) {
+        let (record, trust) = (recorded(home.dir()), home.trust());
+        for (event, receipt) in &self.acknowledged {
+            let proof = Receipt::parse(receipt).unwrap();
+            proof.verify(&trust).unwrap();
+            assert_eq!(record[usize::try_from(proof.index()).unwrap()].event, event.event);
+            let again = http.post_event(event).answer();
+            assert_eq!((&*again.outcome, again.receipt.as_ref()), ("duplicate", Some(receipt)));
+        }
+        commit(http, std::slice::from_ref(&self.refused));
+    }
+}
+
+#[track_caller]
+fn is_not_ready(http: &Http, reason: &str) {
+    let ready = http.get("/readyz");
+    assert!(ready.status == 503 && ready.text().contains(reason), "{}", ready.text());
 }
 
 fn reads_go_on(home: &LedgerHome, http: &Http, acknowledged: &[(Signed, String)]) {
-    let ready = http.get("/readyz");
-    assert_eq!(ready.status, 503, "{}", ready.text());
     assert_eq!(http.get("/healthz").status, 200);
     assert!(http.get("/checkpoint").text().contains(&format!("\n{}\n", 2 + acknowledged.len())));
     assert_eq!(http.get(&format!("/tile/entries/000.p/{}", 2 + acknowledged.len())).status, 200);
@@ -252,14 +264,28 @@ fn reads_go_on(home: &LedgerHome, http: &Http, acknowledged: &[(Signed, String)]
 #[test]
 fn a_write_that_the_system_refuses_ends_intake_and_nothing_else() {
     let home = LedgerHome::init();
-    let limited = || {
-        let mut command = isolated("sh");
-        command.args(["-c", r#"trap "" XFSZ; ulimit -f 8192; exec "$0" "$@""#]);
-        let serve = home.serve_command();
-        command.arg(serve.get_program()).args(serve.get_args());
-        command
-    };
-    fill_and_recover(&home, limited, || {}, "File too large");
+    let mut producer = producer(&home);
+    let serve = home.serve_command();
+    let mut limited = isolated("sh");
+    limited
+        .args(["-c", r#"trap "" XFSZ; ulimit -f 8192; exec "$0" "$@""#])
+        .arg(serve.get_program())
+        .args(serve.get_args());
+    let process = LedgerProcess::start(limited);
+    let filled = fill(process.http(), &mut producer);
+    filled.says("intake-stopped", "File too large");
+    // It stays so, whatever comes, and says what to do.
+    let again = process.http().post_event(&large_event(&mut producer)).answer();
+    assert!(again.message.as_ref().is_some_and(|said| said.contains("restart")), "{again:?}");
+    is_not_ready(process.http(), "File too large");
+    reads_go_on(&home, process.http(), &filled.acknowledged);
+    process.stop();
+
+    let process = home.serve();
+    assert!(process.said().contains("torn tail"), "{}", process.said());
+    filled.is_all_there(&home, process.http());
+    process.stop();
+    home.verify(&["--quiet"]).succeeded();
 }
 
 /// A file system of a test's own.
@@ -285,10 +311,9 @@ impl Drop for SmallDisk {
     }
 }
 
-/// The same on a disk that is really full, where everything that writes is refused. Where nobody may mount one, the test
-/// before stands for it.
+/// A disk with nothing but the ledger on it. Where nobody may mount one, the test before and those of the log stand for it.
 #[test]
-fn a_full_disk_ends_intake_and_nothing_else() {
+fn a_full_disk_refuses_intake_and_nothing_else_until_there_is_room() {
     let mut disk = None;
     let home = LedgerHome::init_at(|folder| {
         disk = SmallDisk::mount(folder.join("disk"));
@@ -298,6 +323,30 @@ fn a_full_disk_ends_intake_and_nothing_else() {
         println!("this user may not mount a file system");
         return;
     };
-    fill_and_recover(&home, || home.serve_command(), || disk.grow(), "No space left on device");
+    let mut producer = producer(&home);
+    let process = home.serve();
+    let filled = fill(process.http(), &mut producer);
+    filled.says("disk-full", "the disk is full");
+    reads_go_on(&home, process.http(), &filled.acknowledged);
+    process.kill();
+    // Not one byte is left, and it opens and answers all the same.
+    fill_up(&disk.0.join("others"));
+    run(home.lineal("get").arg("2")).succeeded();
+    let process = LedgerProcess::listening(home.serve_command());
+    is_not_ready(process.http(), "the disk is full");
+    reads_go_on(&home, process.http(), &filled.acknowledged);
+    let again = process.http().post_event(&filled.refused);
+    assert_eq!((again.status, again.answer().code.as_deref()), (503, Some("disk-full")));
+
+    disk.grow();
+    filled.is_all_there(&home, process.http());
+    process.stop();
+    home.verify(&["--quiet"]).succeeded();
     drop(disk);
+}
+
+/// Writes until the disk takes no more.
+fn fill_up(path: &Path) {
+    let mut file = fs::File::create(path).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
 }

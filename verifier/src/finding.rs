@@ -119,6 +119,7 @@ pub(crate) struct Place {
 #[derive(Debug, Default)]
 struct Tally {
     kept: Vec<Finding>,
+    kept_of: BTreeMap<Severity, usize>,
     counts: BTreeMap<Rule, u64>,
     /// The first finding of damage, as a text.
     damage: Option<String>,
@@ -135,7 +136,9 @@ impl Tally {
     }
 
     fn keep(&mut self, finding: Finding) {
-        if self.kept.iter().filter(|kept| kept.severity == finding.severity).count() < KEPT_PER_SEVERITY {
+        let kept = self.kept_of.entry(finding.severity).or_default();
+        if *kept < KEPT_PER_SEVERITY {
+            *kept = kept.saturating_add(1);
             self.kept.push(finding);
         }
     }

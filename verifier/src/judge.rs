@@ -12,7 +12,7 @@ use lineal_schemas::{
 
 use crate::{
     finding::{Findings, Place},
-    prepare::{Body, CheckpointLine, Content, EntryLine, Prepared, PreparedLine, Shape},
+    prepare::{CheckpointLine, Content, EntryLine, Prepared, PreparedLine, Shape},
     record::Record,
     rule::Rule,
     tree::Subtrees,
@@ -161,7 +161,7 @@ impl<'r> Judge<'r> {
         }
     }
 
-    fn entry(&mut self, line: &EntryLine<Body>, place: Place) {
+    fn entry(&mut self, line: &EntryLine, place: Place) {
         let entry = &line.entry;
         let index = match self.chain.link(entry, line.hash, place, &mut self.findings) {
             Standing::Next(index) => index,

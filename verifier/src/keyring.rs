@@ -23,11 +23,14 @@ impl KeyRing {
         self.keys.get(keyid).cloned()
     }
 
-    /// Takes the keys out of an event. One that can't be used is left out: the registry says why.
-    pub(crate) fn learn(&mut self, facts: &Facts) {
+    /// Takes the keys out of an event; whether it is a key event. A key that can't be used is left out: the registry
+    /// says why.
+    pub(crate) fn learn(&mut self, facts: &Facts) -> bool {
         match &facts.payload {
             Ok(Payload::LedgerCreated(event)) => {
-                event.roots.iter().for_each(|root| self.add(root.public_key.as_str()));
+                for root in &event.roots {
+                    self.add(root.public_key.as_str());
+                }
                 self.add_verifier(event.ledger_key.verifier_key.as_str(), event.ledger_key.public_key.as_str());
             }
             Ok(Payload::LedgerKeyRotated(event)) => {
@@ -35,8 +38,9 @@ impl KeyRing {
             }
             Ok(Payload::KeyEnrolled(event)) => self.add(event.public_key.as_str()),
             Ok(Payload::KeyRotated(event)) => self.add(event.public_key.as_str()),
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     fn add(&mut self, pem: &str) {

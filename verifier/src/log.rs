@@ -1,7 +1,7 @@
-//! The whole check: chunks of the record go through reading, signature checks and judgement, one behind another.
+//! The whole check: chunks of the record go through the parallel part and, one behind, through the sequential part.
 //!
-//! While one chunk is judged in order, the signatures of the next are checked on all cores, and the one after that is
-//! read and hashed. Promises the same report whatever the number of cores. Memory is three chunks, each source's
+//! While one chunk is judged in order, the next is hashed and its signatures are checked on all cores, and the one after
+//! that is read. Promises the same report whatever the number of cores. Memory is three chunks, each source's
 //! state, the keys, and 16 bytes an event for ids.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use crate::{
     chunk::Reader,
     judge::{Judge, Judged},
     keyring::KeyRing,
-    prepare::{Prepared, ReadChunk},
+    prepare::Prepared,
     record::{Record, RecordError},
     report::Report,
 };
@@ -47,24 +47,20 @@ pub fn verify(
     let mut reader = Reader::new(record);
     let mut ring = KeyRing::default();
     let mut judge = Judge::new(record, trust, &question.checkpoints, &question.events);
-    let read_next = |reader: &mut Reader<'_>| Ok(reader.next_chunk()?.map(ReadChunk::of));
-    let (mut read, mut checked): (Option<ReadChunk>, Option<Prepared>) = (read_next(&mut reader)?, None);
-    while (read.is_some() || checked.is_some()) && !judge.has_stopped() {
-        if let Some(chunk) = &read {
-            ring.learn_from(chunk);
-        }
-        let (next_checked, next_read) = rayon::join(
-            || read.map(|chunk| chunk.check(&ring)),
+    let (mut raw, mut prepared) = (reader.next_chunk()?, None::<Prepared>);
+    while (raw.is_some() || prepared.is_some()) && !judge.has_stopped() {
+        let (next_prepared, next_raw) = rayon::join(
+            || raw.map(|chunk| ring.prepare(&chunk)),
             || {
-                if let Some(chunk) = checked {
+                if let Some(chunk) = prepared {
                     let length = chunk.length;
                     judge.take(chunk);
                     progress(length);
                 }
-                read_next(&mut reader)
+                reader.next_chunk()
             },
         );
-        (checked, read) = (next_checked, next_read?);
+        (prepared, raw) = (next_prepared, next_raw?);
     }
     let Judged { report, registry, places } = judge.finish();
     Ok(Verification { report, registry, places })

@@ -39,13 +39,13 @@ pub(crate) struct PreparedLine {
     pub offset: u64,
     /// Offset of what follows it.
     pub end: u64,
-    pub content: Content<Body>,
+    pub content: Content,
 }
 
-/// What a line is. `B` is what is known of an entry's body.
+/// What a line is.
 #[derive(Debug)]
-pub(crate) enum Content<B> {
-    Entry(Box<EntryLine<B>>),
+pub(crate) enum Content {
+    Entry(Box<EntryLine>),
     Checkpoint(Box<CheckpointLine>),
     /// Neither, with what is wrong in words.
     Unreadable {
@@ -64,11 +64,11 @@ pub(crate) enum Shape {
 }
 
 #[derive(Debug)]
-pub(crate) struct EntryLine<B> {
+pub(crate) struct EntryLine {
     pub entry: Entry,
     pub hash: EntryHash,
     pub leaf: LeafHash,
-    pub body: B,
+    pub body: Body,
 }
 
 #[derive(Debug)]
@@ -76,15 +76,6 @@ pub(crate) struct CheckpointLine {
     pub signed: Result<SignedCheckpoint, CheckpointError>,
     /// Whose signature on it verifies.
     pub signers: Vec<KeyId>,
-}
-
-/// An entry's event as read.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every body is of the largest variant, and its line is boxed")]
-enum Read {
-    Withheld,
-    Altered { found: EventDigest, facts: Option<Box<Facts>> },
-    Inspected(Inspected),
 }
 
 /// An entry's event as checked.
@@ -99,142 +90,128 @@ pub(crate) enum Body {
     Authentic(Authentic),
     /// One does not.
     Wrong { error: SignatureError, facts: Option<Box<Facts>> },
-    /// One is by a key that no key event has shown.
+    /// One is by a key that no key event has shown; the others verify.
     Unknown { keyid: KeyId, inspected: Box<Inspected> },
 }
 
-/// A chunk whose lines have been read and hashed; no signature has been checked.
-#[derive(Debug)]
-pub(crate) struct ReadChunk {
-    chunk: Chunk,
-    lines: Vec<(Range<usize>, Content<Read>)>,
-}
-
-impl ReadChunk {
-    /// Reads and hashes the lines of a chunk on all cores.
-    pub(crate) fn of(chunk: Chunk) -> Self {
-        let lines = chunk.lines().into_par_iter().map(|range| {
-            let content = read_line(&chunk, &range);
-            (range, content)
-        });
-        let lines = lines.collect();
-        Self { chunk, lines }
-    }
-
-    /// Checks the signatures of its lines on all cores. The ring has learnt from it before.
-    pub(crate) fn check(self, ring: &KeyRing) -> Prepared {
-        let Self { chunk, lines } = self;
-        let place = |at: usize| chunk.offset.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
-        let checked = lines.into_par_iter().map(|(range, content)| PreparedLine {
-            offset: place(range.start),
-            end: place(range.end),
-            content: ring.check(content, &chunk, &range),
-        });
-        Prepared {
-            segment: chunk.segment,
-            begins: chunk.begins,
-            ends: chunk.ends,
-            length: chunk.length(),
-            lines: checked.collect(),
-        }
-    }
-}
-
 impl KeyRing {
-    /// Learns the keys that a chunk shows: whatever they sign in it or after it can be checked then.
-    pub(crate) fn learn_from(&mut self, chunk: &ReadChunk) {
-        for facts in chunk.lines.iter().filter_map(|(_, content)| facts_of(content)) {
-            self.learn(facts);
+    /// Works through a chunk on all cores, and learns the keys that it shows.
+    ///
+    /// A line that had to wait for one of these keys is checked again then, so a key may be shown in the same chunk
+    /// as what it signs.
+    pub(crate) fn prepare(&mut self, chunk: &Chunk) -> Prepared {
+        let place = |at: usize| chunk.offset.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
+        let (ring, ranges) = (&*self, chunk.lines());
+        let prepared = ranges.into_par_iter().map(|range| {
+            let (offset, end) = (place(range.start), place(range.end));
+            PreparedLine { offset, end, content: ring.read_line(chunk, range) }
+        });
+        let mut lines: Vec<_> = prepared.collect();
+        if self.learn_from(&lines) {
+            lines.par_iter_mut().for_each(|line| self.check_again(&mut line.content));
         }
+        Prepared { segment: chunk.segment, begins: chunk.begins, ends: chunk.ends, length: chunk.length(), lines }
     }
 
-    fn check(&self, content: Content<Read>, chunk: &Chunk, range: &Range<usize>) -> Content<Body> {
-        match content {
-            Content::Entry(line) => {
-                let EntryLine { entry, hash, leaf, body } = *line;
-                let body = self.check_body(body, || facts_again(chunk, range, entry.event));
-                Content::Entry(Box::new(EntryLine { entry, hash, leaf, body }))
+    /// Learns the keys that these lines show; whether there were any.
+    fn learn_from(&mut self, lines: &[PreparedLine]) -> bool {
+        let mut has_learnt = false;
+        for line in lines {
+            let Content::Entry(line) = &line.content else { continue };
+            if let Some(facts) = line.body.facts() {
+                has_learnt |= self.learn(facts);
             }
-            Content::Checkpoint(mut line) => {
-                line.signers = line.signed.as_ref().map(|signed| self.signers(signed)).unwrap_or_default();
-                Content::Checkpoint(line)
-            }
-            Content::Unreadable { shape, rule, found } => Content::Unreadable { shape, rule, found },
         }
+        has_learnt
     }
 
-    fn check_body(&self, body: Read, facts: impl FnOnce() -> Option<Box<Facts>>) -> Body {
-        match body {
-            Read::Withheld => Body::Withheld,
-            Read::Altered { found, facts } => Body::Altered { found, facts },
-            Read::Inspected(inspected) => match inspected.verify(|keyid| self.key(keyid)) {
-                Ok(authentic) => Body::Authentic(authentic),
-                Err(Unauthentic::Wrong(error)) => Body::Wrong { error, facts: facts() },
-                Err(Unauthentic::UnknownKey(inspected, keyid)) => Body::Unknown { keyid, inspected },
+    fn read_line(&self, chunk: &Chunk, range: Range<usize>) -> Content {
+        let is_last = range.end == chunk.bytes.len();
+        let line = chunk.bytes.get(range).unwrap_or_default();
+        let Some(line) = line.strip_suffix(b"\n") else {
+            return match chunk.end {
+                End::Skipped(skipped) if is_last => {
+                    let length = u64::try_from(line.len()).unwrap_or(u64::MAX).saturating_add(skipped);
+                    unreadable(line, Rule::LineTooLong, format!("a line of {length} bytes"))
+                }
+                _ => {
+                    let found = format!("{} bytes without a newline at the end", line.len());
+                    unreadable(line, Rule::UnterminatedLine, found)
+                }
+            };
+        };
+        match Line::parse(line) {
+            Ok(Line::Entry { entry, entry_bytes, body }) => match self.read_body(&entry, body) {
+                Ok(body) => {
+                    let (hash, leaf) = (EntryHash::of(entry_bytes), leaf_hash(entry_bytes));
+                    Content::Entry(Box::new(EntryLine { entry, hash, leaf, body }))
+                }
+                Err(error) => unreadable(line, Rule::UnreadableLine, format!("{}: {error}", error.code())),
             },
+            Ok(Line::Checkpoint(text)) => {
+                let signed = SignedCheckpoint::parse(&text);
+                let signers = signed.as_ref().map(|signed| self.signers(signed)).unwrap_or_default();
+                Content::Checkpoint(Box::new(CheckpointLine { signed, signers }))
+            }
+            Err(error) => unreadable(line, Rule::UnreadableLine, format!("{}: {error}", error.code())),
+        }
+    }
+
+    fn read_body(&self, entry: &Entry, body: Option<&[u8]>) -> Result<Body, SignatureError> {
+        let Some(body) = body else { return Ok(Body::Withheld) };
+        let inspected = admission::inspect(Signed { event: body.to_vec(), signatures: entry.signatures.clone() })?;
+        let found = inspected.digest();
+        // What follows must still find its neighbours: the digest is the one that the entry commits to.
+        let facts_again = || Facts::read(body, entry.event).ok().map(Box::new);
+        Ok(if found == entry.event {
+            self.check(inspected, facts_again)
+        } else {
+            Body::Altered { found, facts: facts_again() }
+        })
+    }
+
+    fn check(&self, inspected: Inspected, facts_again: impl FnOnce() -> Option<Box<Facts>>) -> Body {
+        match inspected.verify(|keyid| self.key(keyid)) {
+            Ok(authentic) => Body::Authentic(authentic),
+            Err(Unauthentic::Wrong(error)) => Body::Wrong { error, facts: facts_again() },
+            Err(Unauthentic::UnknownKey(inspected, keyid)) => Body::Unknown { keyid, inspected },
+        }
+    }
+
+    /// Checks what waited for a key.
+    fn check_again(&self, content: &mut Content) {
+        match content {
+            Content::Entry(line) if matches!(line.body, Body::Unknown { .. }) => {
+                if let Body::Unknown { inspected, .. } = std::mem::replace(&mut line.body, Body::Withheld) {
+                    let facts = inspected.facts().ok().cloned().map(Box::new);
+                    line.body = self.check(*inspected, || facts);
+                }
+            }
+            Content::Checkpoint(line) => {
+                line.signers = line.signed.as_ref().map(|signed| self.signers(signed)).unwrap_or_default();
+            }
+            _ => {}
         }
     }
 }
 
-fn read_line(chunk: &Chunk, range: &Range<usize>) -> Content<Read> {
-    let line = chunk.bytes.get(range.clone()).unwrap_or_default();
-    let unreadable = |rule, found: String| {
-        let shape = match line.first() {
-            Some(b'{') => Shape::Entry,
-            Some(b'"') => Shape::Checkpoint,
-            _ => Shape::Neither,
-        };
-        Content::Unreadable { shape, rule, found }
-    };
-    let is_last = range.end == chunk.bytes.len();
-    let Some(line) = line.strip_suffix(b"\n") else {
-        return match chunk.end {
-            End::Skipped(skipped) if is_last => {
-                let length = u64::try_from(line.len()).unwrap_or(u64::MAX).saturating_add(skipped);
-                unreadable(Rule::LineTooLong, format!("a line of {length} bytes"))
-            }
-            _ => unreadable(Rule::UnterminatedLine, format!("{} bytes without a newline at the end", line.len())),
-        };
-    };
-    match Line::parse(line) {
-        Ok(Line::Entry { entry, entry_bytes, body }) => match read_body(&entry, body) {
-            Ok(body) => {
-                let (hash, leaf) = (EntryHash::of(entry_bytes), leaf_hash(entry_bytes));
-                Content::Entry(Box::new(EntryLine { entry, hash, leaf, body }))
-            }
-            Err(error) => unreadable(Rule::UnreadableLine, format!("{}: {error}", error.code())),
-        },
-        Ok(Line::Checkpoint(text)) => {
-            let signed = SignedCheckpoint::parse(&text);
-            Content::Checkpoint(Box::new(CheckpointLine { signed, signers: Vec::new() }))
+impl Body {
+    /// What the event says, as far as it can be read.
+    pub(crate) fn facts(&self) -> Option<&Facts> {
+        match self {
+            Self::Withheld => None,
+            Self::Altered { facts, .. } | Self::Wrong { facts, .. } => facts.as_deref(),
+            Self::Authentic(event) => event.inspected().facts().ok(),
+            Self::Unknown { inspected, .. } => inspected.facts().ok(),
         }
-        Err(error) => unreadable(Rule::UnreadableLine, format!("{}: {error}", error.code())),
     }
 }
 
-fn read_body(entry: &Entry, body: Option<&[u8]>) -> Result<Read, SignatureError> {
-    let Some(body) = body else { return Ok(Read::Withheld) };
-    let inspected = admission::inspect(Signed { event: body.to_vec(), signatures: entry.signatures.clone() })?;
-    let found = inspected.digest();
-    if found == entry.event {
-        return Ok(Read::Inspected(inspected));
-    }
-    // What follows must still find its neighbours: the digest is the one that the entry commits to.
-    Ok(Read::Altered { found, facts: Facts::read(body, entry.event).ok().map(Box::new) })
-}
-
-/// What the event on a line says, read once more: only where a signature is wrong.
-fn facts_again(chunk: &Chunk, range: &Range<usize>, digest: EventDigest) -> Option<Box<Facts>> {
-    let line = chunk.bytes.get(range.clone())?.strip_suffix(b"\n")?;
-    let (_entry, body) = lineal_schemas::line::split(line)?;
-    Facts::read(body, digest).ok().map(Box::new)
-}
-
-fn facts_of(content: &Content<Read>) -> Option<&Facts> {
-    let Content::Entry(line) = content else { return None };
-    match &line.body {
-        Read::Withheld => None,
-        Read::Altered { facts, .. } => facts.as_deref(),
-        Read::Inspected(inspected) => inspected.facts().ok(),
-    }
+fn unreadable(line: &[u8], rule: Rule, found: String) -> Content {
+    let shape = match line.first() {
+        Some(b'{') => Shape::Entry,
+        Some(b'"') => Shape::Checkpoint,
+        _ => Shape::Neither,
+    };
+    Content::Unreadable { shape, rule, found }
 }

@@ -57,7 +57,7 @@ pub struct SledStore {
     db: sled::Db,
 }
 
-/// What sled may keep in memory, in bytes.
+/// What sled may keep in memory, in bytes as they stand on disk; in memory they take several times as much.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 impl SledStore {

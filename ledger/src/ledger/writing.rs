@@ -13,7 +13,7 @@ use lineal_schemas::{
 };
 
 use super::{Progress, View, following::Follower};
-use crate::{index::Projected, intake::Checked, outcome::Outcome, sources::MAX_LAG, writer::Writer};
+use crate::{index::Projected, intake::Checked, outcome::Outcome, room::Room, sources::MAX_LAG, writer::Writer};
 
 /// The most events of one batch.
 const MAX_BATCH_EVENTS: usize = 8192;
@@ -43,6 +43,7 @@ pub(super) enum Request {
 pub(super) struct Shared {
     pub(super) view: View,
     pub(super) progress: Arc<Progress>,
+    pub(super) room: Room,
 }
 
 struct Writing {
@@ -108,6 +109,10 @@ impl Writing {
         if let Some(reason) = &self.stopped {
             return vec![Outcome::later("intake-stopped", reason.clone()); count];
         }
+        let bytes = events.iter().map(|event| event.inspected().signed().event.len() as u64).sum();
+        if let Some(shortage) = self.shared.room.shortage(count, bytes) {
+            return vec![Outcome::later("disk-full", shortage); count];
+        }
         if self.follower.follows() {
             // A full overlay stalls intake until the index has caught up.
             self.shared.progress.wait_for(self.writer.log.size().saturating_sub(MAX_LAG));
@@ -157,7 +162,8 @@ impl Writing {
                 let clock = self.writer.clock.clone();
                 let jumped = self.writer.guard.check(&*clock).map(str::to_owned);
                 let failed = self.writer.log.failure().map(str::to_owned);
-                send(&to, self.stopped.clone().or(failed).or(jumped));
+                let full = self.shared.room.shortage(0, 0);
+                send(&to, self.stopped.clone().or(failed).or(jumped).or(full));
             }
             Request::Stop(reason) => self.stopped = Some(reason),
         }
@@ -189,7 +195,7 @@ impl Writing {
     }
 
     fn heartbeat(&mut self) {
-        if self.stopped.is_some() {
+        if self.stopped.is_some() || self.shared.room.shortage(1, 0).is_some() {
             return;
         }
         let next = Seconds::try_from(HEARTBEAT.as_secs() * 2).ok();

@@ -26,6 +26,8 @@ use super::{
 };
 use crate::storage::{self, Storage, StoredFile};
 
+mod settle;
+
 /// A record of at most so many bytes is checked whole before it is opened.
 pub const WHOLE_CHECK_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -50,7 +52,9 @@ pub enum OpenError {
     #[error("damaged head: {0}")]
     Head(#[from] HeadError),
     /// A segment that the head needs is not there, or ends too early, though with a whole line.
-    #[error("damaged record: from index {index} on: segment {segment:020}.log holds {found} bytes, the head covers {expected}")]
+    #[error(
+        "damaged record: from index {index} on: segment {segment:020}.log holds {found} bytes, the head covers {expected}"
+    )]
     Short {
         /// The first entry that is missing; for a checkpoint, the size that it should have.
         index: u64,
@@ -151,7 +155,8 @@ pub fn open(
 fn open_segments(storage: &dyn Storage) -> Result<Vec<Segment>, OpenError> {
     let mut segments = Vec::new();
     for name in storage.list(FOLDER)? {
-        let first = name.strip_suffix(".log").filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok());
+        let first =
+            name.strip_suffix(".log").filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok());
         let Some(first) = first else { continue };
         if let Some(file) = storage.open(&segment_name(first))? {
             segments.push(Segment { first, file: file.into() });
@@ -231,7 +236,9 @@ impl<'o> Opening<'o> {
         let lines = (read_line(&*segment.file, entry_at, last), read_line(&*segment.file, checkpoint_at, last));
         let (Ok(entry_line), Ok(checkpoint_line)) = lines else { return None };
         let parsed = (Line::parse(&entry_line), Line::parse(&checkpoint_line));
-        let (Ok(Line::Entry { entry, entry_bytes, .. }), Ok(Line::Checkpoint(checkpoint))) = parsed else { return None };
+        let (Ok(Line::Entry { entry, entry_bytes, .. }), Ok(Line::Checkpoint(checkpoint))) = parsed else {
+            return None;
+        };
         let signed = SignedCheckpoint::parse(&checkpoint);
         let fits = signed.is_ok_and(|signed| {
             let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
@@ -350,75 +357,6 @@ impl<'o> Opening<'o> {
         Ok(())
     }
 
-    /// Keeps whole batches beyond the head and sets the rest aside; gives the head that results.
-    fn settle(
-        &mut self,
-        storage: &dyn Storage,
-        head_file: &dyn StoredFile,
-        head: Head,
-        recovery: &mut Recovery,
-    ) -> Result<Head, OpenError> {
-        let mut heads = vec![head];
-        while let Some(segment) = self.segments.get(self.at.0).cloned() {
-            let begin = self.at.1;
-            let kept = self.whole_batches(&segment, begin, &mut heads)?;
-            if kept > begin {
-                rewrite(&*segment.file, begin, kept)?;
-            }
-            let length = segment.file.length()?;
-            if length > kept {
-                recovery.torn.push(set_aside(storage, &segment, kept, length)?);
-                segment.file.set_length(kept)?;
-                segment.file.sync()?;
-            }
-            if self.segments.get(self.at.0 + 1).is_none_or(|next| next.first != self.position.size()) {
-                break;
-            }
-            self.at = (self.at.0 + 1, 0);
-        }
-        for segment in self.segments.split_off((self.at.0 + 1).min(self.segments.len())) {
-            let name = unused_name(storage, &format!("torn/{:020}.log", segment.first))?;
-            storage.rename(&segment_name(segment.first), &name)?;
-            recovery.torn.push((name, segment.file.length()?));
-        }
-        let settled = write_heads(head_file, &heads)?;
-        recovery.kept = settled.size - head.size;
-        Ok(settled)
-    }
-
-    /// Walks on from `begin` as far as whole, signed batches go, and gives their end, and the head after each.
-    fn whole_batches(&mut self, segment: &Segment, begin: u64, heads: &mut Vec<Head>) -> Result<u64, OpenError> {
-        let mut lines = Lines::new(&*segment.file, begin, segment.file.length()?);
-        let (mut end, mut trial) = (begin, self.position.clone());
-        let mut batch = Additions::default();
-        while let Next::Line(located) = lines.next_line()? {
-            let offset = located.offset;
-            match trial.step(located.line, segment.first, offset) {
-                Ok(Step::Entry { hashes, .. }) => {
-                    batch.offsets.push(offset);
-                    batch.hashes.extend(hashes);
-                }
-                Ok(Step::Checkpoint { text, signed }) => {
-                    if !(self.is_ours)(&signed) {
-                        break;
-                    }
-                    end = offset + located.line.len() as u64 + 1;
-                    self.additions.offsets.append(&mut batch.offsets);
-                    self.additions.hashes.append(&mut batch.hashes);
-                    self.additions.batches.push((trial.size(), offset));
-                    self.batches += 1;
-                    self.checkpoint = text;
-                    self.position = trial.clone();
-                    let (size, root) = (trial.size(), trial.frontier.root());
-                    heads.push(Head { batch: self.batches, size, root, segment: segment.first, length: end });
-                }
-                Err(_damage) => break,
-            }
-        }
-        self.at.1 = end;
-        Ok(end)
-    }
-
     fn finish(
         mut self,
         storage: Arc<dyn Storage>,
@@ -447,71 +385,4 @@ impl<'o> Opening<'o> {
             failed: None,
         })
     }
-}
-
-/// Writes the last of `heads`, which begin with the one that was read, and gives it.
-///
-/// The one that was read may be in the page cache alone, so it is written again where nothing was kept. Its slot is
-/// written over only once the other one is good, since that may be the damaged one of the two.
-fn write_heads(head_file: &dyn StoredFile, heads: &[Head]) -> io::Result<Head> {
-    let [read, .., last] = heads else {
-        let [read] = heads else { return Err(io::ErrorKind::InvalidInput.into()) };
-        return write_head(head_file, *read);
-    };
-    if last.slot_offset() == read.slot_offset()
-        && let [.., before, _last] = heads
-    {
-        write_head(head_file, *before)?;
-    }
-    write_head(head_file, *last)
-}
-
-fn write_head(head_file: &dyn StoredFile, head: Head) -> io::Result<Head> {
-    head_file.write_at(&head.to_slot(), head.slot_offset())?;
-    head_file.sync()?;
-    Ok(head)
-}
-
-/// Writes what stands from `begin` to `end` again in place, and syncs it.
-fn rewrite(file: &dyn StoredFile, begin: u64, end: u64) -> io::Result<()> {
-    const PIECE: u64 = 1 << 20;
-    let mut at = begin;
-    while at < end {
-        let mut piece = vec![0; usize::try_from((end - at).min(PIECE)).unwrap_or(0)];
-        file.read_at(&mut piece, at)?;
-        file.write_at(&piece, at)?;
-        at += piece.len() as u64;
-    }
-    file.sync()
-}
-
-/// Copies a torn tail to `torn/`, durably, beside all that was set aside before.
-fn set_aside(storage: &dyn Storage, segment: &Segment, from: u64, to: u64) -> io::Result<(String, u64)> {
-    let count = usize::try_from(to - from).map_err(|_too_large| io::ErrorKind::FileTooLarge)?;
-    let mut tail = vec![0; count];
-    segment.file.read_at(&mut tail, from)?;
-    let plain = format!("torn/{:020}.log.{from}", segment.first);
-    let mut name = plain.clone();
-    for number in 1_u64.. {
-        match storage::read_all(storage, &name)? {
-            // Copied by a recovery that crashed before it cut.
-            Some(copied) if copied == tail => return Ok((name, to - from)),
-            Some(_another) => name = format!("{plain}-{number}"),
-            None => break,
-        }
-    }
-    storage::replace(storage, &name, &tail)?;
-    Ok((name, to - from))
-}
-
-/// `plain`, or with a number behind it where there is such a file.
-fn unused_name(storage: &dyn Storage, plain: &str) -> io::Result<String> {
-    let mut name = plain.to_owned();
-    for number in 1_u64.. {
-        if storage.open(&name)?.is_none() {
-            break;
-        }
-        name = format!("{plain}-{number}");
-    }
-    Ok(name)
 }

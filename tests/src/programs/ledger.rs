@@ -160,6 +160,15 @@ impl LedgerProcess {
     /// Starts a command that serves, and waits until it is ready.
     #[track_caller]
     pub fn start(command: Command) -> Self {
+        let process = Self::listening(command);
+        let ready = process.http.get("/readyz");
+        assert_eq!(ready.status, 200, "{}\n{}", ready.text(), process.said());
+        process
+    }
+
+    /// Starts a command that serves, and waits until it answers, ready or not.
+    #[track_caller]
+    pub fn listening(command: Command) -> Self {
         match Self::spawn(command).settled() {
             Ok(process) => process,
             Err(ended) => panic!("it ended:\n{}", ended.stderr),
@@ -180,14 +189,12 @@ impl LedgerProcess {
         Self { command: format!("{command:?}"), child, said, events, reader: Some(reader), http: Http::new("") }
     }
 
-    /// Waits until it is ready, or has ended.
+    /// Waits until it listens, or has ended.
     #[track_caller]
     pub fn settled(mut self) -> Result<Self, Ended> {
         match self.events.recv_timeout(PATIENCE) {
             Ok(base) => {
                 self.http = Http::new(&base);
-                let ready = self.http.get("/readyz");
-                assert_eq!(ready.status, 200, "{}\n{}", ready.text(), self.said());
                 Ok(self)
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.ended()),

@@ -36,11 +36,11 @@ impl Tail {
     fn fate(self, number: usize) -> Fate {
         let kept_if = |kept| if kept { Fate::Kept } else { Fate::Lost };
         match self {
-            Self::Kept => Fate::Kept,
-            Self::Dropped => Fate::Lost,
+            Self::Kept => kept_if(true),
+            Self::Dropped => kept_if(false),
             Self::Prefix(count) => kept_if(number < count),
-            Self::PrefixThenZeros(count) if number >= count => Fate::Zeroed,
-            Self::PrefixThenZeros(_) => Fate::Kept,
+            Self::PrefixThenZeros(count) if number < count => Fate::Kept,
+            Self::PrefixThenZeros(_) => Fate::Zeroed,
             Self::EvenSectors => kept_if(number.is_multiple_of(2)),
             Self::OddSectors => kept_if(!number.is_multiple_of(2)),
         }
@@ -109,6 +109,7 @@ pub struct Image {
 
 impl Image {
     /// The disk after a crash.
+    #[must_use]
     pub fn crash(&self, tail: Tail) -> Self {
         let mut after = Self { names: self.names.clone(), inodes: BTreeMap::new(), made: self.made };
         for inode in self.names.values() {
@@ -118,6 +119,7 @@ impl Image {
     }
 
     /// The disk after a crash that also took the names of files that were never synced.
+    #[must_use]
     pub fn without_new_names(&self) -> Self {
         let mut after = self.clone();
         after.names.retain(|_name, inode| self.get(*inode).ever_synced);
@@ -151,7 +153,12 @@ impl Image {
         let inode = self.inode(name).unwrap_or_else(|| self.create(name));
         let file = self.get_mut(inode);
         change(&mut file.visible);
-        *file = Inode { durable: file.visible.clone(), visible: file.visible.clone(), unsynced: Vec::new(), ever_synced: true };
+        *file = Inode {
+            durable: file.visible.clone(),
+            visible: file.visible.clone(),
+            unsynced: Vec::new(),
+            ever_synced: true,
+        };
     }
 
     /// Removes a file.

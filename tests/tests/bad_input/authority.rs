@@ -10,6 +10,20 @@ use crate::scene::{Expected, Scene};
 
 const RUN: &str = r#"{"runId":"r-1","job":{"namespace":"worker","name":"train","kind":"train"}}"#;
 
+/// What a producer says next.
+type Draft = fn(&Producer) -> Parts;
+
+fn run_started(producer: &Producer) -> Parts {
+    let (name, subject) = ("run.started".to_owned(), "job/worker/train".to_owned());
+    Parts { name, subject, data: RUN.to_owned(), ..producer.draft() }
+}
+
+/// Something sound about what belongs to others.
+fn of_others(producer: &Producer) -> Parts {
+    let data = producer.draft().data.replace("dataset/worker/claims", "dataset/good/a");
+    Parts { subject: "dataset/good/a".to_owned(), data, ..producer.draft() }
+}
+
 #[test]
 fn what_a_key_may_not_say_is_rejected_and_fills_its_number() {
     let mut scene = Scene::new();
@@ -19,21 +33,11 @@ fn what_a_key_may_not_say_is_rejected_and_fills_its_number() {
     scene.home.enrol(clerk.public(), "clerk", &[&options[..], &types[..]].concat());
     let mut worker = scene.worker("claims");
     let mut clerk = scene.producer(&clerk, "clerk", "a");
-    let run_started = |producer: &Producer| Parts {
-        name: "run.started".to_owned(),
-        subject: "job/worker/train".to_owned(),
-        data: RUN.to_owned(),
-        ..producer.draft()
-    };
-    let elsewhere = |producer: &Producer| Parts {
-        subject: "dataset/good/a".to_owned(),
-        data: producer.draft().data.replace("dataset/worker/claims", "dataset/good/a"),
-        ..producer.draft()
-    };
-    let cases: [(&mut Producer, &dyn Fn(&Producer) -> Parts, &str, &str); 3] = [
-        (&mut worker, &run_started, "type-not-allowed", "run.started"),
-        (&mut clerk, &run_started, "role-not-allowed", "run.started"),
-        (&mut worker_again(&scene), &elsewhere, "name-not-allowed", "dataset/good/a"),
+    let mut worker_again = worker_again(&scene);
+    let cases: [(&mut Producer, Draft, &str, &str); 3] = [
+        (&mut worker, run_started, "type-not-allowed", "run.started"),
+        (&mut clerk, run_started, "role-not-allowed", "run.started"),
+        (&mut worker_again, of_others, "name-not-allowed", "dataset/good/a"),
     ];
     for (producer, parts, code, says) in cases {
         scene.others_go_on();

@@ -3,6 +3,7 @@
 //! What can't be read fills no number, since nobody could tell which. What can be read, but says what its schema does not
 //! have, fills its number: the next event names it as the previous one.
 
+use lineal_schemas::vocabulary::values::Count;
 use lineal_tests::signing::{Parts, sign};
 
 use crate::scene::{Expected, Scene, with_data};
@@ -113,7 +114,7 @@ fn what_breaks_its_schema_is_rejected_and_fills_its_number() {
         let event = producer.say(&with_data(&producer, &data.replace('D', &digest)));
         let said = scene.is_rejected(&event, &Expected { status: 422, code, says });
         assert!(said.fills, "{name}");
-        assert_eq!(said.sequence.map(|sequence| sequence.get()), Some(producer.sequence()), "{name}");
+        assert_eq!(said.sequence.map(Count::get), Some(producer.sequence()), "{name}");
         assert_eq!(said.source.map(|source| source.to_string()).as_deref(), Some(producer.source()), "{name}");
         // The next one names the refused event as its previous.
         scene.is_committed(&producer.next_event());

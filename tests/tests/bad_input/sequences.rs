@@ -118,7 +118,7 @@ fn a_source_with_too_many_open_numbers_waits() {
     scene.is_committed(&later(&worker, 1024, Some(EventDigest::of(b"1024"))).sign(worker.key()));
     let next = later(&worker, 1026, Some(EventDigest::of(b"1026"))).sign(worker.key());
     assert_eq!(scene.http().post_event(&next).status, 429);
-    scene.is_committed(&worker.clone().next_event());
+    scene.is_committed(&worker.draft().sign(worker.key()));
     scene.is_committed(&next);
     scene.is_verified();
 }

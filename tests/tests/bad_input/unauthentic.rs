@@ -62,6 +62,8 @@ fn an_unknown_key_vouches_for_nothing_that_is_unsound() {
     assert_eq!(scene.counted("unknown-key"), 0);
 }
 
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 #[test]
 fn a_request_without_an_event_is_answered_and_stops_nothing() {
     let mut scene = Scene::new();
@@ -69,7 +71,7 @@ fn a_request_without_an_event_is_answered_and_stops_nothing() {
     let (event, signature) = (worker.draft().text(), worker.draft().sign(worker.key()).signatures[0].to_string());
     let structured = ("content-type", "application/cloudevents+json");
     let large = vec![b' '; 2 * 1024 * 1024];
-    let cases: [(&[(&str, &str)], &[u8], u16, &str, &str); 7] = [
+    let cases: [(Headers<'_>, &[u8], u16, &str, &str); 7] = [
         (&[structured, ("lineal-signature", "abc")], event.as_bytes(), 400, "malformed-signature", "`abc`"),
         (&[("ce-specversion", "1.0"), ("content-type", "application/json")], b"{}", 415, "binary-mode", "structured"),
         (&[("content-type", "application/cloudevents-batch+json")], b"[]", 415, "batch-mode", "one a line"),

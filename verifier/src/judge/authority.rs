@@ -70,10 +70,10 @@ impl Authority {
             self.create(entry, body, at, findings);
         } else if let Body::Authentic(event) = body {
             self.admit(event, entry, at, findings);
-        } else if let Some(facts) = facts_of(body) {
+        } else if let Some(facts) = body.facts() {
             self.carry_on(facts, entry.received, at.index);
         }
-        if let Some(facts) = facts_of(body) {
+        if let Some(facts) = body.facts() {
             self.ids.add(&facts.id, at.index);
         }
     }
@@ -101,7 +101,7 @@ impl Authority {
         if entry.event != pinned {
             findings.add(Rule::GenesisMismatch, at.place, pinned, entry.event);
         }
-        let Some(facts) = facts_of(body) else {
+        let Some(facts) = body.facts() else {
             findings.add(Rule::GenesisInvalid, at.place, "a genesis", "an event that can't be read");
             return;
         };
@@ -218,16 +218,6 @@ pub(crate) struct At<'t> {
     pub index: u64,
     pub place: Place,
     pub trust: &'t Trust,
-}
-
-/// What the event says, as far as it can be read.
-pub(crate) fn facts_of(body: &Body) -> Option<&Facts> {
-    match body {
-        Body::Withheld => None,
-        Body::Altered { facts, .. } | Body::Wrong { facts, .. } => facts.as_deref(),
-        Body::Authentic(event) => event.inspected().facts().ok(),
-        Body::Unknown { inspected, .. } => inspected.facts().ok(),
-    }
 }
 
 /// Which rule a decision other than admission breaks.

@@ -12,6 +12,7 @@ use lineal_verifier::{
     log::{Question, verify},
     report::{Report, Verdict},
 };
+use proptest::prelude::*;
 use rayon::prelude::*;
 
 use crate::{
@@ -338,4 +339,33 @@ fn a_million_findings_are_counted_and_a_thousand_kept() {
     assert_eq!(errors(&report).count(), 1000);
     let lines = report.counts.iter().find(|(rule, _)| rule.name() == "unreadable-line").unwrap().1;
     assert_eq!(*lines, 100_000);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Any stretch of either segment replaced by anything, or by another stretch of the record.
+    #[test]
+    fn any_other_bytes_are_not_verified(
+        segment in 0..2_usize,
+        at in any::<prop::sample::Index>(),
+        length in 0..3000_usize,
+        other in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..40).prop_map(Ok),
+            (any::<prop::sample::Index>(), 0..3000_usize).prop_map(Err),
+        ],
+    ) {
+        let ledger = small();
+        let honest = &ledger.bytes.segments[segment].1;
+        let start = at.index(honest.len());
+        let end = (start + length).min(honest.len());
+        let other = match other {
+            Ok(bytes) => bytes,
+            Err((from, length)) => honest.iter().skip(from.index(honest.len())).take(length).copied().collect(),
+        };
+        let mut bytes = ledger.bytes.clone();
+        bytes.segments[segment].1.splice(start..end, other);
+        let verdict = bytes.verify(&ledger.trust()).verdict;
+        prop_assert_eq!(verdict == Verdict::Verified, bytes == ledger.bytes);
+    }
 }
