@@ -214,7 +214,8 @@ pub fn init(beginning: &Beginning<'_>) -> Result<Trust, DirError> {
     let pem = beginning.key.to_pem().map_err(|error| malformed(error.to_string()))?;
     write_private(&making.join("keys/ledger.pem"), &pem)?;
     first_entry(&making, beginning, &genesis).map_err(malformed)?;
-    storage::replace(&Disk::new(&making), "ledger.trust", trust.to_string().as_bytes()).map_err(DirError::io(&making))?;
+    storage::replace(&Disk::new(&making), "ledger.trust", trust.to_string().as_bytes())
+        .map_err(DirError::io(&making))?;
     sync_folder(&making.join("keys"))?;
     if dir.exists() {
         fs::remove_dir(dir).map_err(DirError::io(dir))?;

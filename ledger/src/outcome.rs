@@ -122,6 +122,15 @@ impl Answer {
             Outcome::Refused { refusal, retry } => (Some(refusal.clone()), *retry),
         };
         let (code, message) = refusal.map(|refusal| (refusal.code, refusal.message)).unzip();
-        Self { event, outcome: Cow::Borrowed(outcome.name()), index: outcome.index(), receipt: None, refusal: None, code, message, retry }
+        Self {
+            event,
+            outcome: Cow::Borrowed(outcome.name()),
+            index: outcome.index(),
+            receipt: None,
+            refusal: None,
+            code,
+            message,
+            retry,
+        }
     }
 }

@@ -124,7 +124,8 @@ proptest! {
 
     #[test]
     fn nothing_is_read_as_a_tile_path_by_us_alone(text in "tile/(0|1|01|64)(/x?[01]{2,4}){1,3}(\\.p/[0-2]{1,3})?") {
-        let third = third::tile::Tile::parse_path(&text).map(|tile| tile.path()).ok();
+        // The third reader also takes `x000/000` for `000`: it has to print the very text to count as having read it.
+        let third = third::tile::Tile::parse_path(&text).map(|tile| tile.path()).ok().filter(|path| *path == text);
         prop_assert_eq!(text.parse::<TilePath>().ok().map(|path| path.to_string()), third);
     }
 

@@ -10,18 +10,16 @@ use std::{
 use clap::Args;
 use lineal_schemas::dsse::{MAX_ENVELOPE_BYTES, Signed};
 
-use super::{
-    Failure, Place,
-    access::Writing,
-    note, print,
-};
+use super::{Failure, Place, access::Writing, note, print};
 use crate::outcome::Answer;
 
 /// Events taken in at a time.
 const PIECE: usize = 1000;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lineal append --dir ledger events.dsse\n  lineal-emit dataset data/ --to file:events.dsse && lineal append --dir ledger events.dsse\n\nEach line is a DSSE envelope. One answer a line; exit 1 if any event was not taken in.")]
+#[command(
+    after_help = "Examples:\n  lineal append --dir ledger events.dsse\n  lineal-emit dataset data/ --to file:events.dsse && lineal append --dir ledger events.dsse\n\nEach line is a DSSE envelope. One answer a line; exit 1 if any event was not taken in."
+)]
 pub(super) struct Append {
     #[command(flatten)]
     place: Place,
@@ -68,7 +66,11 @@ impl Append {
             }
             let answers = ledger.submit(&piece)?;
             for answer in &answers {
-                if matches!(&*answer.outcome, "committed" | "duplicate") { taken += 1 } else { refused += 1 }
+                if matches!(&*answer.outcome, "committed" | "duplicate") {
+                    taken += 1
+                } else {
+                    refused += 1
+                }
                 self.show(answer)?;
             }
         }

@@ -17,7 +17,9 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lineal init --dir ledger --origin ledger.example/prod --root-key root.pem\n\nThe root key decides about all other keys: keep it away from the data directory.")]
+#[command(
+    after_help = "Example:\n  lineal init --dir ledger --origin ledger.example/prod --root-key root.pem\n\nThe root key decides about all other keys: keep it away from the data directory."
+)]
 pub(super) struct Init {
     #[command(flatten)]
     place: Place,

@@ -40,7 +40,9 @@ struct Root {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lineal enroll --dir ledger --root-key root.pem --key trainer.pub.pem --producer trainer \\\n    --source 'https://ci.example/payments/**' --role trainer --name 'model/payments/**' --name 'job/payments/**'\n\nA pattern is a literal, optionally ending in /**. Without --type the key may say every type of its roles.")]
+#[command(
+    after_help = "Example:\n  lineal enroll --dir ledger --root-key root.pem --key trainer.pub.pem --producer trainer \\\n    --source 'https://ci.example/payments/**' --role trainer --name 'model/payments/**' --name 'job/payments/**'\n\nA pattern is a literal, optionally ending in /**. Without --type the key may say every type of its roles."
+)]
 pub(super) struct Enroll {
     #[command(flatten)]
     place: Place,
@@ -116,7 +118,9 @@ where
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lineal rotate --dir ledger --root-key root.pem --old trainer.pub.pem --key trainer-2.pub.pem")]
+#[command(
+    after_help = "Example:\n  lineal rotate --dir ledger --root-key root.pem --old trainer.pub.pem --key trainer-2.pub.pem"
+)]
 pub(super) struct Rotate {
     #[command(flatten)]
     place: Place,
@@ -147,7 +151,9 @@ impl Rotate {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lineal revoke --dir ledger --root-key root.pem --key trainer.pub.pem --reason compromised --compromised-since 2026-11-20T00:00:00Z")]
+#[command(
+    after_help = "Example:\n  lineal revoke --dir ledger --root-key root.pem --key trainer.pub.pem --reason compromised --compromised-since 2026-11-20T00:00:00Z"
+)]
 pub(super) struct Revoke {
     #[command(flatten)]
     place: Place,
@@ -170,7 +176,11 @@ impl Revoke {
         let payload = KeyRevoked {
             keyid,
             reason: one("reason", &self.reason)?,
-            compromised_since: self.compromised_since.as_deref().map(|text| one("compromised-since", text)).transpose()?,
+            compromised_since: self
+                .compromised_since
+                .as_deref()
+                .map(|text| one("compromised-since", text))
+                .transpose()?,
         };
         decide(&self.place, &self.root, keyid, payload.into(), "revoked")
     }
@@ -238,7 +248,11 @@ impl Keys {
             Reading::Running(client) => get_json(&client, "/v1/keys")?,
             Reading::View(view) => answers::keys(&view.registry(), SystemClock::start().wall()),
         };
-        if self.place.json { print_json(&document)? } else { print(&text(&document))? }
+        if self.place.json {
+            print_json(&document)?
+        } else {
+            print(&text(&document))?
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -19,7 +19,9 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lineal export --dir ledger --tiles public/\n\nThe folder can be served by any static server; running the command again brings it up to date.")]
+#[command(
+    after_help = "Example:\n  lineal export --dir ledger --tiles public/\n\nThe folder can be served by any static server; running the command again brings it up to date."
+)]
 pub(super) struct Export {
     #[command(flatten)]
     place: Place,
@@ -43,7 +45,9 @@ impl Export {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lineal rebuild --dir ledger\n\nThe record itself is only read. The ledger must not be running.")]
+#[command(
+    after_help = "Example:\n  lineal rebuild --dir ledger\n\nThe record itself is only read. The ledger must not be running."
+)]
 pub(super) struct Rebuild {
     #[command(flatten)]
     place: Place,
@@ -79,7 +83,9 @@ pub(super) enum ClockCommand {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lineal clock accept --dir ledger\n\nA jump of the clock by over 60 s stops intake of a running ledger: a wrong time could expire keys for good. Check the time first.")]
+#[command(
+    after_help = "Example:\n  lineal clock accept --dir ledger\n\nA jump of the clock by over 60 s stops intake of a running ledger: a wrong time could expire keys for good. Check the time first."
+)]
 pub(super) struct Accept {
     #[command(flatten)]
     place: Place,
@@ -90,13 +96,19 @@ impl ClockCommand {
         let Self::Accept(Accept { place }) = self;
         let dir = DataDir::find(&place.dir)?;
         let Some(client) = Client::connect(&dir.socket()) else {
-            return Err(Failure::new("no ledger is running here").hint("start it with `lineal serve`, then accept its clock"));
+            return Err(
+                Failure::new("no ledger is running here").hint("start it with `lineal serve`, then accept its clock")
+            );
         };
         let (status, body) = client.post("/admin/clock/accept", "text/plain", Vec::new())?;
         if status != 200 && status != 204 {
             return Err(Failure::new(String::from_utf8_lossy(&body).into_owned()));
         }
-        if place.json { print_json(&json!({"accepted": true}))? } else { print("accepted: intake goes on")? }
+        if place.json {
+            print_json(&json!({"accepted": true}))?
+        } else {
+            print("accepted: intake goes on")?
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

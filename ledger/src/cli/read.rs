@@ -18,7 +18,9 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lineal get 17 --dir ledger\n  lineal get 0199aabb-ccdd-7eef-8123-456789abcdef --dir ledger\n  lineal get 17 --receipt --dir ledger > 17.tlog-proof\n  lineal get 17 --body --dir ledger | sha256sum")]
+#[command(
+    after_help = "Examples:\n  lineal get 17 --dir ledger\n  lineal get 0199aabb-ccdd-7eef-8123-456789abcdef --dir ledger\n  lineal get 17 --receipt --dir ledger > 17.tlog-proof\n  lineal get 17 --body --dir ledger | sha256sum"
+)]
 pub(super) struct Get {
     #[command(flatten)]
     place: Place,
@@ -46,7 +48,11 @@ impl Get {
         if self.receipt {
             return raw(&entry.receipt);
         }
-        if self.place.json { print_json(&entry)? } else { print(&entry.to_text())? }
+        if self.place.json {
+            print_json(&entry)?
+        } else {
+            print(&entry.to_text())?
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -128,7 +134,9 @@ impl Log {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n  lineal trace model/payments/fraud --dir ledger\n  lineal trace sha256:ab12cd34 --dir ledger\n  lineal trace ./model.json --dir ledger\n\nExit status: 0 complete, or up to a declared boundary; 1 broken; 2 not found or ambiguous.")]
+#[command(
+    after_help = "Examples:\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n  lineal trace model/payments/fraud --dir ledger\n  lineal trace sha256:ab12cd34 --dir ledger\n  lineal trace ./model.json --dir ledger\n\nExit status: 0 complete, or up to a declared boundary; 1 broken; 2 not found or ambiguous."
+)]
 pub(super) struct Trace {
     #[command(flatten)]
     place: Place,
@@ -144,13 +152,19 @@ impl Trace {
             Reading::Running(client) => get_json(&client, &format!("/v1/trace?x={}", escape(&what)))?,
             Reading::View(view) => answers::trace(&view, &what, SystemClock::start().wall())?,
         };
-        if self.place.json { print_json(&trace)? } else { print(&trace.to_text(style()))? }
+        if self.place.json {
+            print_json(&trace)?
+        } else {
+            print(&trace.to_text(style()))?
+        }
         Ok(ExitCode::from(trace.exit_code()))
     }
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lineal running --dir ledger\n  lineal running --env prod --dir ledger\n\nFrom observation alone: what was asked for is not what runs. Exit status: 0 something runs, 1 nothing, 2 unknown.")]
+#[command(
+    after_help = "Examples:\n  lineal running --dir ledger\n  lineal running --env prod --dir ledger\n\nFrom observation alone: what was asked for is not what runs. Exit status: 0 something runs, 1 nothing, 2 unknown."
+)]
 pub(super) struct Running {
     #[command(flatten)]
     place: Place,
@@ -168,7 +182,11 @@ impl Running {
             }
             Reading::View(view) => answers::running(&view, self.env.as_deref(), SystemClock::start().wall())?,
         };
-        if self.place.json { print_json(&running)? } else { print(&running.to_text(style()))? }
+        if self.place.json {
+            print_json(&running)?
+        } else {
+            print(&running.to_text(style()))?
+        }
         Ok(ExitCode::from(running.exit_code()))
     }
 }

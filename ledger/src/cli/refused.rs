@@ -6,11 +6,7 @@ use clap::{Args, Subcommand};
 use lineal_schemas::{digest::EventDigest, facts::Facts, vocabulary::Payload};
 use serde_json::{Value, json};
 
-use super::{
-    Failure, Place,
-    maintain::whole_view,
-    print, print_json,
-};
+use super::{Failure, Place, maintain::whole_view, print, print_json};
 use crate::{data_dir::DataDir, parked, quarantine};
 
 #[derive(Debug, Args)]
@@ -150,7 +146,8 @@ fn show_parked(show: &Show, waiting: &parked::Parked) -> Result<ExitCode, Failur
         }
     }
     if digests.is_empty() {
-        return Err(Failure::new(format!("no event {} is waiting", show.digest)).hint("`lineal parked list` shows those that do"));
+        return Err(Failure::new(format!("no event {} is waiting", show.digest))
+            .hint("`lineal parked list` shows those that do"));
     }
     Ok(ExitCode::SUCCESS)
 }

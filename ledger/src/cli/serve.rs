@@ -21,7 +21,9 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lineal serve --dir ledger --http 127.0.0.1:7311\n  curl http://127.0.0.1:7311/checkpoint\n\nPOST /events takes CloudEvents (structured mode) with Lineal-Signature headers, or DSSE envelopes, one a line.\nSet LINEAL_LOG=debug to hear more.")]
+#[command(
+    after_help = "Examples:\n  lineal serve --dir ledger --http 127.0.0.1:7311\n  curl http://127.0.0.1:7311/checkpoint\n\nPOST /events takes CloudEvents (structured mode) with Lineal-Signature headers, or DSSE envelopes, one a line.\nSet LINEAL_LOG=debug to hear more."
+)]
 pub(super) struct Serve {
     #[command(flatten)]
     place: Place,
