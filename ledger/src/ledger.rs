@@ -17,10 +17,12 @@ use std::{
 use rayon::prelude::*;
 
 use lineal_schemas::{
+    checkpoint::SignedCheckpoint,
     digest::EventDigest,
     dsse::Signed,
     line::Line,
     registry::{AuthorityError, Registry},
+    trust::Trust,
     vocabulary::Payload,
 };
 
@@ -193,8 +195,7 @@ impl Ledger {
         let lock = dir.lock()?;
         let (trust, key) = (dir.trust()?, dir.ledger_key()?);
         let storage: Arc<dyn Storage> = Arc::new(dir.storage());
-        let is_ours = |signed: &lineal_schemas::checkpoint::SignedCheckpoint| trust.verify_checkpoint(signed).is_ok();
-        let (log, recovery) = recover::open(&storage, trust.origin(), Mode::Write, &is_ours)?;
+        let (log, recovery) = recover::open(&storage, trust.origin(), Mode::Write, &is_signed_by(&trust))?;
         if let Some(mirror) = &settings.mirror {
             mirror.check(trust.genesis(), &log.record().committed().head)?;
         }
@@ -361,6 +362,11 @@ impl Ledger {
     }
 }
 
+/// Whether a checkpoint is signed by a key that the ledger has, or had. Witnesses sign later, and elsewhere.
+pub(crate) fn is_signed_by(trust: &Trust) -> impl Fn(&SignedCheckpoint) -> bool + '_ {
+    |signed| signed.verify(trust.verifier_keys()).is_ok()
+}
+
 fn add_keys(keyring: &Keyring, registry: &Registry) {
     keyring.add(registry.enrolments().map(|enrolment| enrolment.key().clone()));
     keyring.add(registry.roots().cloned());
@@ -394,8 +400,7 @@ fn open_index(dir: &DataDir, size: u64) -> Result<Index, LedgerError> {
 pub fn read_only(dir: &DataDir) -> Result<View, LedgerError> {
     let trust = dir.trust()?;
     let storage: Arc<dyn Storage> = Arc::new(Snapshot::new(dir.storage()));
-    let is_ours = |signed: &lineal_schemas::checkpoint::SignedCheckpoint| trust.verify_checkpoint(signed).is_ok();
-    let (log, _recovery) = recover::open(&storage, trust.origin(), Mode::Read, &is_ours)?;
+    let (log, _recovery) = recover::open(&storage, trust.origin(), Mode::Read, &is_signed_by(&trust))?;
     let index = Index::new(Arc::new(MemoryStore::default()))?;
     let record = log.record().clone();
     let mut catching_up = CatchUp::start(&record, index.clone(), trust.genesis())?;

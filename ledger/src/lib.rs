@@ -20,7 +20,7 @@ pub mod index;
 pub mod mirror;
 pub mod data_dir;
 pub mod ledger;
-pub mod scrub;
+mod scrub;
 pub mod tiles;
 pub mod export;
 pub mod attachments;

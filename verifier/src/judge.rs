@@ -212,7 +212,7 @@ impl<'r> Judge<'r> {
             let (segment, length) = self.batch.end;
             let end = BatchEnd { segment, length, size: signed.checkpoint().size, root: signed.checkpoint().root };
             if !self.findings.holds_damage() {
-                self.heads.see(end);
+                self.heads.see(end, self.batches);
                 self.covered = Covered { end, signed: Some(signed) };
             }
         }

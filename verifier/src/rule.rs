@@ -84,7 +84,7 @@ rules! {
     HeadTorn "head-torn" Undecided "a slot of the head is not whole, but the record reaches beyond the other: a crash leaves this too";
     RecordShortened "record-shortened" Fails "the record reaches as far as the head says";
     HeadMismatch "head-mismatch" Fails "size, root, segment and length of the head are those of a checkpoint in the record";
-    HeadBatches "head-batches" Fails "the record holds at least as many checkpoints as the head counts batches";
+    HeadBatches "head-batches" Fails "up to where the head ends, the record holds exactly as many checkpoints as it counts batches";
     GivenCheckpoint "given-checkpoint" Fails "a checkpoint obtained elsewhere is part of this history";
     TrustKey "trust-key" Fails "a key of the trust file is a key of this ledger";
     TrustOutdated "trust-outdated" Warns "the trust file has the key that signed the last checkpoint";

@@ -67,9 +67,9 @@ impl Append {
             let answers = ledger.submit(&piece)?;
             for answer in &answers {
                 if matches!(&*answer.outcome, "committed" | "duplicate") {
-                    taken += 1
+                    taken += 1;
                 } else {
-                    refused += 1
+                    refused += 1;
                 }
                 self.show(answer)?;
             }

@@ -249,9 +249,9 @@ impl Keys {
             Reading::View(view) => answers::keys(&view.registry(), SystemClock::start().wall()),
         };
         if self.place.json {
-            print_json(&document)?
+            print_json(&document)?;
         } else {
-            print(&text(&document))?
+            print(&text(&document))?;
         }
         Ok(ExitCode::SUCCESS)
     }

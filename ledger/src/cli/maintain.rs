@@ -105,9 +105,9 @@ impl ClockCommand {
             return Err(Failure::new(String::from_utf8_lossy(&body).into_owned()));
         }
         if place.json {
-            print_json(&json!({"accepted": true}))?
+            print_json(&json!({"accepted": true}))?;
         } else {
-            print("accepted: intake goes on")?
+            print("accepted: intake goes on")?;
         }
         Ok(ExitCode::SUCCESS)
     }

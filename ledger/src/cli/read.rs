@@ -49,9 +49,9 @@ impl Get {
             return raw(&entry.receipt);
         }
         if self.place.json {
-            print_json(&entry)?
+            print_json(&entry)?;
         } else {
-            print(&entry.to_text())?
+            print(&entry.to_text())?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -153,9 +153,9 @@ impl Trace {
             Reading::View(view) => answers::trace(&view, &what, SystemClock::start().wall())?,
         };
         if self.place.json {
-            print_json(&trace)?
+            print_json(&trace)?;
         } else {
-            print(&trace.to_text(style()))?
+            print(&trace.to_text(style()))?;
         }
         Ok(ExitCode::from(trace.exit_code()))
     }
@@ -183,9 +183,9 @@ impl Running {
             Reading::View(view) => answers::running(&view, self.env.as_deref(), SystemClock::start().wall())?,
         };
         if self.place.json {
-            print_json(&running)?
+            print_json(&running)?;
         } else {
-            print(&running.to_text(style()))?
+            print(&running.to_text(style()))?;
         }
         Ok(ExitCode::from(running.exit_code()))
     }

@@ -10,14 +10,15 @@ use std::{
 };
 
 use clap::Args;
+use lineal_schemas::trust::Trust;
 
 use super::{Failure, Place, access, note};
 use crate::{
     clock::SystemClock,
     data_dir::DataDir,
     http,
-    ledger::{Ledger, Settings},
-    scrub::{self, Scrubbed},
+    ledger::{Ledger, Settings, is_signed_by},
+    scrub::{Scrub, Scrubbed},
 };
 
 #[derive(Debug, Args)]
@@ -40,7 +41,7 @@ impl Serve {
         let ledger = Arc::new(Ledger::open(&dir, Arc::new(SystemClock::start()), settings)?);
         tell_recovery(&ledger);
         let stop = Arc::new(AtomicBool::new(false));
-        let scrubbing = spawn_scrub(ledger.clone(), stop.clone());
+        let scrubbing = spawn_scrub(ledger.clone(), dir.trust()?, stop.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(http::serve(ledger.clone(), &dir, self.http, stopped()));
         stop.store(true, Ordering::Release);
@@ -79,12 +80,13 @@ fn tell_recovery(ledger: &Ledger) {
     }
 }
 
-fn spawn_scrub(ledger: Arc<Ledger>, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
+fn spawn_scrub(ledger: Arc<Ledger>, trust: Trust, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         if ledger.recovery.checked == ledger.view.record.size() {
             return;
         }
-        match scrub::scrub(&ledger.view.record, &stop, &mut |_size| {}) {
+        let is_ours = is_signed_by(&trust);
+        match (Scrub { record: &ledger.view.record, is_ours: &is_ours, stop: &stop }).run() {
             Ok(Scrubbed::Sound(size)) => tracing::info!(size, "the whole record was checked in the background"),
             Ok(Scrubbed::Damaged(damage)) => {
                 tracing::error!(%damage, "intake is stopped");

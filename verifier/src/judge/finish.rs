@@ -35,7 +35,7 @@ impl Judge<'_> {
         if !self.has_stopped {
             self.finish_batch();
         }
-        self.heads.finish(self.record, self.batches, &self.covered.end, &mut self.findings);
+        self.heads.finish(self.record, &self.covered.end, &mut self.findings);
         self.finish_notes();
         self.finish_trust();
         self.finish_sources();

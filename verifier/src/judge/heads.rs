@@ -38,7 +38,8 @@ pub(crate) struct Heads {
 #[derive(Debug)]
 struct Slot {
     head: Head,
-    is_met: bool,
+    /// How many checkpoints the record holds up to the batch's end that the slot describes.
+    met_after: Option<u64>,
     /// A batch's end that has the size or the place, but not all.
     near: Option<BatchEnd>,
 }
@@ -55,7 +56,7 @@ impl Heads {
         for (offset, slot) in [0, 4096].into_iter().zip(file.chunks(SLOT_BYTES)) {
             match Head::from_slot(slot) {
                 Ok(head) if head.slot_offset() == offset => {
-                    heads.whole.push(Slot { head, is_met: false, near: None });
+                    heads.whole.push(Slot { head, met_after: None, near: None });
                 }
                 Ok(head) => heads.damaged.push((offset, HeadError::Misplaced(head.batch))),
                 Err(error) if slot.iter().all(|byte| *byte == 0) => empty.push((offset, error)),
@@ -67,7 +68,7 @@ impl Heads {
         if heads.newest().is_none_or(|head| head.batch > 0) {
             heads.damaged.append(&mut empty);
         }
-        heads.see(BatchEnd { segment: 0, length: 0, size: 0, root: empty_root() });
+        heads.see(BatchEnd { segment: 0, length: 0, size: 0, root: empty_root() }, 0);
         heads
     }
 
@@ -80,32 +81,34 @@ impl Heads {
         self.newest().is_some_and(|head| (head.segment, head.length) <= (segment, offset))
     }
 
-    /// Compares a batch's end, under a valid checkpoint, with the slots.
-    pub(crate) fn see(&mut self, end: BatchEnd) {
+    /// Compares a batch's end, under the valid checkpoint that is number `batches`, with the slots.
+    pub(crate) fn see(&mut self, end: BatchEnd, batches: u64) {
         for slot in &mut self.whole {
             let head = &slot.head;
             let said = BatchEnd { segment: head.segment, length: head.length, size: head.size, root: head.root };
             if said == end {
-                slot.is_met = true;
+                slot.met_after = Some(batches);
             } else if said.size == end.size || (said.segment, said.length) == (end.segment, end.length) {
                 slot.near = Some(end);
             }
         }
     }
 
-    /// Reports what the whole record has not met. `batches` are its checkpoints, `covered` the end of the last.
-    pub(crate) fn finish(&self, record: &Record, batches: u64, covered: &BatchEnd, findings: &mut Findings) {
+    /// Reports what the whole record has not met. `covered` is the end of its last batch.
+    pub(crate) fn finish(&self, record: &Record, covered: &BatchEnd, findings: &mut Findings) {
         if !self.is_there {
             let found = "the segments alone";
             findings.add(Rule::NoHead, Place::default(), "a head file beside the record", found);
         }
         self.report_damage(covered, findings);
-        for slot in self.whole.iter().filter(|slot| !slot.is_met) {
+        for slot in self.whole.iter().filter(|slot| slot.met_after.is_none()) {
             slot.report(record, findings);
         }
-        if let Some(head) = self.newest().filter(|head| head.batch > batches) {
-            let (expected, found) = (format!("at least {} checkpoints", head.batch), format!("{batches}"));
-            findings.add_in_head(Rule::HeadBatches, slot_place(head), expected, found);
+        for (slot, batches) in self.whole.iter().filter_map(|slot| slot.met_after.map(|batches| (slot, batches))) {
+            if slot.head.batch != batches {
+                let (expected, found) = (format!("{} checkpoints", slot.head.batch), batches.to_string());
+                findings.add_in_head(Rule::HeadBatches, slot_place(&slot.head), expected, found);
+            }
         }
     }
 
