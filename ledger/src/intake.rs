@@ -58,7 +58,7 @@ pub fn check(signed: Signed, keyring: &Keyring) -> Result<Checked, Refusal> {
     let inspected = admission::inspect(signed).map_err(|error| Refusal::from(&error))?;
     match inspected.verify(|keyid| keyring.get(keyid)) {
         Ok(authentic) => Ok(Checked::Authentic(Box::new(authentic))),
-        Err(Unauthentic::Wrong(error)) => Err((&error).into()),
+        Err(Unauthentic::Wrong(_, error)) => Err((&error).into()),
         Err(Unauthentic::UnknownKey(inspected, keyid)) => {
             unknown_is_sound(&inspected)?;
             Ok(Checked::UnknownKey(inspected, keyid))

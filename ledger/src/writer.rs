@@ -129,7 +129,7 @@ impl Writer {
                         let outcome = self.park(other, inspected.signed())?;
                         tracing::info!(%digest, outcome = outcome.name(), "a parked event waits for another key as well");
                     }
-                    Err(Unauthentic::Wrong(error)) => self.drop_parked(&digest, &(&error).into(), received)?,
+                    Err(Unauthentic::Wrong(_, error)) => self.drop_parked(&digest, &(&error).into(), received)?,
                 }
             }
         }
@@ -176,7 +176,7 @@ impl Writer {
             Checked::Authentic(authentic) => *authentic,
             Checked::UnknownKey(inspected, _then) => match inspected.verify(|id| self.registry.key(id).cloned()) {
                 Ok(authentic) => authentic,
-                Err(Unauthentic::Wrong(error)) => {
+                Err(Unauthentic::Wrong(_, error)) => {
                     return Ok(Outcome::Refused { refusal: (&error).into(), retry: false });
                 }
                 Err(Unauthentic::UnknownKey(inspected, keyid)) => return self.park(keyid, inspected.signed()),

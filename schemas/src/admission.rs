@@ -39,7 +39,7 @@ pub fn inspect(signed: Signed) -> Result<Inspected, SignatureError> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Unauthentic {
     /// A signature under a known key does not verify.
-    Wrong(SignatureError),
+    Wrong(Box<Inspected>, SignatureError),
     /// Nobody enrolled this key yet; all other signatures verify.
     UnknownKey(Box<Inspected>, KeyId),
 }
@@ -77,7 +77,10 @@ impl Inspected {
         for Signature { keyid, bytes } in &self.signed.signatures {
             match key_of(keyid) {
                 Some(key) if key.keyid() == *keyid && key.verify(&message, bytes) => {}
-                Some(_) => return Err(Unauthentic::Wrong(SignatureError::Wrong(*keyid))),
+                Some(_) => {
+                    let error = SignatureError::Wrong(*keyid);
+                    return Err(Unauthentic::Wrong(Box::new(self), error));
+                }
                 None => unknown = unknown.or(Some(*keyid)),
             }
         }

@@ -30,12 +30,32 @@ impl DigestError {
 /// Reads exactly 64 lower-case hexadecimal digits.
 fn parse_hex(text: &str) -> Result<[u8; 32], DigestError> {
     let refused = || DigestError { found: text.chars().take(80).collect() };
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != 32 || !rest.is_empty() {
         return Err(refused());
     }
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text, &mut bytes).map_err(|_not_hex| refused())?;
-    Ok(bytes)
+    let (mut bytes, mut seen) = ([0; 32], 0);
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        let (high, low) = (nibble(*high), nibble(*low));
+        seen |= high | low;
+        *byte = high << 4 | low & 0x0f;
+    }
+    if seen & NO_DIGIT != 0 { Err(refused()) } else { Ok(bytes) }
+}
+
+/// A value that no digit has.
+const NO_DIGIT: u8 = 0x80;
+
+/// The value of a lower-case hexadecimal digit, without a branch.
+const fn nibble(digit: u8) -> u8 {
+    let (number, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+    if number < 10 {
+        number
+    } else if letter < 6 {
+        letter.wrapping_add(10)
+    } else {
+        NO_DIGIT
+    }
 }
 
 macro_rules! digest {

@@ -203,31 +203,38 @@ pub fn dataschema_of(name: &str) -> String {
     format!("{SCHEMA_BASE}{name}.v1.json")
 }
 
-/// The attributes that this page defines; all others are extensions that are kept and signed like the rest.
-const KNOWN: [&str; 13] = [
-    "specversion",
-    "id",
-    "source",
-    "type",
-    "subject",
-    "time",
-    "datacontenttype",
-    "dataschema",
-    "ledger",
-    "sequence",
-    "previous",
-    "sequenceend",
-    "data",
-];
+/// How many attributes this page defines; all others are extensions that are kept and signed like the rest.
+const KNOWN: usize = 13;
+
+/// The place of an attribute that this page defines.
+fn slot(name: &str) -> Option<usize> {
+    Some(match name {
+        "specversion" => 0,
+        "id" => 1,
+        "source" => 2,
+        "type" => 3,
+        "subject" => 4,
+        "time" => 5,
+        "datacontenttype" => 6,
+        "dataschema" => 7,
+        "ledger" => 8,
+        "sequence" => 9,
+        "previous" => 10,
+        "sequenceend" => 11,
+        "data" => 12,
+        _ => return None,
+    })
+}
 
 struct Attributes<'a> {
-    members: Vec<Member<'a>>,
+    known: [Option<Member<'a>>; KNOWN],
+    extensions: Vec<Member<'a>>,
 }
 
 impl<'a> Attributes<'a> {
     fn scan(bytes: &'a [u8]) -> Result<Self, EventError> {
-        let members = json::scan_object(bytes)?;
-        for member in &members {
+        let (mut known, mut extensions) = ([None; KNOWN], Vec::new());
+        for member in json::scan_object(bytes)? {
             let length_fits = (1..=MAX_ATTRIBUTE_NAME_CHARS).contains(&member.name.len());
             if member.name == "data_base64" {
                 let rule = "binary data can't be checked: `data` is a JSON object";
@@ -237,12 +244,16 @@ impl<'a> Attributes<'a> {
                 let name = member.name.chars().take(80).collect();
                 return Err(EventError::AttributeName { name, at: member.at });
             }
+            match slot(member.name).and_then(|slot| known.get_mut(slot)) {
+                Some(place) => *place = Some(member),
+                None => extensions.push(member),
+            }
         }
-        Ok(Self { members })
+        Ok(Self { known, extensions })
     }
 
     fn find(&self, name: &str) -> Option<&Member<'a>> {
-        self.members.iter().find(|member| member.name == name)
+        self.known.get(slot(name)?)?.as_ref()
     }
 
     fn require(&self, name: &'static str) -> Result<&Member<'a>, EventError> {
@@ -346,7 +357,7 @@ impl<'a> Attributes<'a> {
     /// Extensions have CloudEvents types: a non-empty string without control characters (and without bidirectional
     /// ones), a boolean, or an integer of 32 bits.
     fn check_extensions(&self) -> Result<(), EventError> {
-        for member in self.members.iter().filter(|member| !KNOWN.contains(&member.name)) {
+        for member in &self.extensions {
             let value = member.value;
             if value.starts_with('"') {
                 if json::unescape(quoted(member)?).contains(is_hidden) {

@@ -160,7 +160,7 @@ fn signatures_are_judged_as_written() {
         let inspected = inspect(signed).map_err(|error| error.code().to_owned())?;
         match inspected.verify(|keyid| keys.iter().find(|key| key.keyid() == *keyid).cloned()) {
             Ok(_) => Ok(()),
-            Err(Unauthentic::Wrong(error)) => Err(error.code().to_owned()),
+            Err(Unauthentic::Wrong(_, error)) => Err(error.code().to_owned()),
             Err(Unauthentic::UnknownKey(..)) => Err("unknown-key".to_owned()),
         }
     });

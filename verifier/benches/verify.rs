@@ -28,7 +28,7 @@ mod record;
 
 use record::{Ledger, key};
 
-const ENTRIES: usize = 20_000;
+const ENTRIES: usize = 60_000;
 const BATCH: usize = 1000;
 const PRODUCERS: u8 = 12;
 

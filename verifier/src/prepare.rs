@@ -94,6 +94,9 @@ pub(crate) enum Body {
     Unknown { keyid: KeyId, inspected: Box<Inspected> },
 }
 
+/// Lines that a core reads, and then checks the signatures of: the tables of the curve stay in its cache meanwhile.
+const LINES_A_PIECE: usize = 32;
+
 impl KeyRing {
     /// Works through a chunk on all cores, and learns the keys that it shows.
     ///
@@ -102,13 +105,20 @@ impl KeyRing {
     pub(crate) fn prepare(&mut self, chunk: &Chunk) -> Prepared {
         let place = |at: usize| chunk.offset.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
         let (ring, ranges) = (&*self, chunk.lines());
-        let prepared = ranges.into_par_iter().map(|range| {
+        let read = |range: &Range<usize>| {
             let (offset, end) = (place(range.start), place(range.end));
-            PreparedLine { offset, end, content: ring.read_line(chunk, range) }
+            PreparedLine { offset, end, content: ring.read_line(chunk, range.clone()) }
+        };
+        let prepared = ranges.par_chunks(LINES_A_PIECE).flat_map_iter(|piece| {
+            let mut lines: Vec<_> = piece.iter().map(read).collect();
+            for line in &mut lines {
+                ring.check_signatures(&mut line.content);
+            }
+            lines
         });
         let mut lines: Vec<_> = prepared.collect();
         if self.learn_from(&lines) {
-            lines.par_iter_mut().for_each(|line| self.check_again(&mut line.content));
+            lines.par_iter_mut().for_each(|line| self.check_signatures(&mut line.content));
         }
         Prepared { segment: chunk.segment, begins: chunk.begins, ends: chunk.ends, length: chunk.length(), lines }
     }
@@ -141,7 +151,7 @@ impl KeyRing {
             };
         };
         match Line::parse(line) {
-            Ok(Line::Entry { entry, entry_bytes, body }) => match self.read_body(&entry, body) {
+            Ok(Line::Entry { entry, entry_bytes, body }) => match Self::read_body(&entry, body) {
                 Ok(body) => {
                     let (hash, leaf) = (EntryHash::of(entry_bytes), leaf_hash(entry_bytes));
                     Content::Entry(Box::new(EntryLine { entry, hash, leaf, body }))
@@ -157,35 +167,38 @@ impl KeyRing {
         }
     }
 
-    fn read_body(&self, entry: &Entry, body: Option<&[u8]>) -> Result<Body, SignatureError> {
+    fn read_body(entry: &Entry, body: Option<&[u8]>) -> Result<Body, SignatureError> {
         let Some(body) = body else { return Ok(Body::Withheld) };
         let inspected = admission::inspect(Signed { event: body.to_vec(), signatures: entry.signatures.clone() })?;
         let found = inspected.digest();
-        // What follows must still find its neighbours: the digest is the one that the entry commits to.
-        let facts_again = || Facts::read(body, entry.event).ok().map(Box::new);
         Ok(if found == entry.event {
-            self.check(inspected, facts_again)
+            // No key has been looked for yet: `check_signatures` comes next.
+            let keyid = entry.signatures.first().map_or(KeyId::from_bytes([0; 32]), |signature| signature.keyid);
+            Body::Unknown { keyid, inspected: Box::new(inspected) }
         } else {
-            Body::Altered { found, facts: facts_again() }
+            // What follows must still find its neighbours: the digest is the one that the entry commits to.
+            Body::Altered { found, facts: Facts::read(body, entry.event).ok().map(Box::new) }
         })
     }
 
-    fn check(&self, inspected: Inspected, facts_again: impl FnOnce() -> Option<Box<Facts>>) -> Body {
+    fn check(&self, inspected: Inspected) -> Body {
         match inspected.verify(|keyid| self.key(keyid)) {
             Ok(authentic) => Body::Authentic(authentic),
-            Err(Unauthentic::Wrong(error)) => Body::Wrong { error, facts: facts_again() },
+            Err(Unauthentic::Wrong(inspected, error)) => {
+                Body::Wrong { error, facts: inspected.facts().ok().cloned().map(Box::new) }
+            }
             Err(Unauthentic::UnknownKey(inspected, keyid)) => Body::Unknown { keyid, inspected },
         }
     }
 
-    /// Checks what waited for a key.
-    fn check_again(&self, content: &mut Content) {
+    /// Checks the signatures of an event that is read, or that waited for a key.
+    fn check_signatures(&self, content: &mut Content) {
         match content {
             Content::Entry(line) if matches!(line.body, Body::Unknown { .. }) => {
-                if let Body::Unknown { inspected, .. } = std::mem::replace(&mut line.body, Body::Withheld) {
-                    let facts = inspected.facts().ok().cloned().map(Box::new);
-                    line.body = self.check(*inspected, || facts);
-                }
+                line.body = match std::mem::replace(&mut line.body, Body::Withheld) {
+                    Body::Unknown { inspected, .. } => self.check(*inspected),
+                    other => other,
+                };
             }
             Content::Checkpoint(line) => {
                 line.signers = line.signed.as_ref().map(|signed| self.signers(signed)).unwrap_or_default();

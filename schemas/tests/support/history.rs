@@ -63,7 +63,7 @@ impl History {
         let Some(registry) = &self.registry else { return self.begin(inspected) };
         let authentic = match inspected.verify(|keyid| registry.key(keyid).cloned()) {
             Ok(authentic) => authentic,
-            Err(Unauthentic::Wrong(error)) => return refused(error.code()),
+            Err(Unauthentic::Wrong(_, error)) => return refused(error.code()),
             Err(Unauthentic::UnknownKey(inspected, _)) if inspected.is_sound() => return Outcome::Parked,
             Err(Unauthentic::UnknownKey(..)) => return refused("unknown-key"),
         };
