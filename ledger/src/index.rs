@@ -7,16 +7,22 @@
 //! |---|---|
 //! | `z` | format, entries reflected, sources numbered |
 //! | `s` source | its number, its state |
-//! | `q` number sequence | index that holds it: the event, or its refusal |
+//! | `q` number sequence/64 | 64 places of 8 bytes: one more than the index that holds it, the event or its refusal |
 //! | `x` digest | index of the refusal of that event |
-//! | `d` first 8 bytes of a digest, index | |
-//! | `i` 16 bytes of an id, index | |
+//! | `d` index/64 | 64 places of 16 bytes: the first 8 of the event's digest, the last 8 of its id |
 //! | `a` algorithm digest index | an event that mentions that artifact |
-//! | `n` subject `\0` index | the event's type, by its place in the vocabulary |
+//! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment |
 //! | `k` index | a key event |
+//!
+//! What every event has a place in stands 64 together under one key: sled pays by the key, in time and in memory. The
+//! places are fixed by index and number, so that an index made again is the same byte for byte.
 
-use std::{str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    str::FromStr,
+    sync::Arc,
+};
 
 use lineal_schemas::{
     digest::{EventDigest, sha256},
@@ -32,7 +38,7 @@ pub mod store;
 use self::store::{Batch, Store, StoreError};
 
 /// Changes whenever a key or value changes its form: another number means making it again.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const STAMP_KEY: &[u8] = b"z";
 
@@ -113,10 +119,12 @@ impl Index {
 
     /// Takes entries in, all or none; the first must be the one after those reflected.
     pub fn apply(&self, entries: &[Projected], stamp: IndexStamp) -> Result<(), StoreError> {
+        let mut shelves = Shelves { store: &*self.store, open: BTreeMap::new() };
         let mut batch = Batch::default();
         for entry in entries {
-            project(entry, &mut batch);
+            project(entry, &mut batch, &mut shelves)?;
         }
+        batch.puts.extend(shelves.open);
         let mut value = FORMAT.to_be_bytes().to_vec();
         value.extend(stamp.size.to_be_bytes());
         value.extend(stamp.sources.to_be_bytes());
@@ -143,8 +151,10 @@ impl Index {
 
     /// The index that holds a number of a source.
     pub fn holder(&self, number: u32, sequence: u64) -> Result<Option<u64>, StoreError> {
-        let value = self.store.get(&key(b'q', &[&number.to_be_bytes(), &sequence.to_be_bytes()]))?;
-        Ok(value.and_then(|value| take_u64(&mut value.as_slice())))
+        let (shelf, place) = shelf_of(sequence);
+        let value = self.store.get(&key(b'q', &[&number.to_be_bytes(), &shelf]))?.unwrap_or_default();
+        let held = value.get(place * 8..).and_then(|mut held| take_u64(&mut held));
+        Ok(held.and_then(|held| held.checked_sub(1)))
     }
 
     /// The index of the refusal of an event.
@@ -158,16 +168,33 @@ impl Index {
     }
 
     /// Indices whose event's digest begins with these bytes; where more than 8 are given, the caller compares the rest.
+    /// Looks through all events, 16 bytes each.
     pub fn by_digest(&self, prefix: &[u8]) -> Result<Vec<u64>, StoreError> {
-        self.indices(&key(b'd', &[prefix.get(..8).unwrap_or(prefix)]))
+        let prefix = prefix.get(..8).unwrap_or(prefix);
+        self.named(&|name| name.starts_with(prefix))
     }
 
-    /// Indices whose event has this id.
+    /// Indices whose event may have this id: the caller compares it. Looks through all events, 16 bytes each.
     pub fn by_id(&self, id: &str) -> Result<Vec<u64>, StoreError> {
         match id_bytes(id) {
-            Some(bytes) => self.indices(&key(b'i', &[&bytes])),
+            Some(bytes) => self.named(&|name| name.get(8..) == bytes.get(8..)),
             None => Ok(Vec::new()),
         }
+    }
+
+    fn named(&self, fits: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u64>, StoreError> {
+        let mut found = Vec::new();
+        self.store.scan(b"d", b"d", &mut |key, value| {
+            let first = last_index(key).unwrap_or_default() * SHELF;
+            let places = (first..).zip(value.chunks(NAME_BYTES));
+            found.extend(
+                places
+                    .filter(|(_index, name)| name.iter().any(|byte| *byte != 0) && fits(name))
+                    .map(|(index, _)| index),
+            );
+            true
+        })?;
+        Ok(found)
     }
 
     /// Indices of events about this subject, with their types, in order.
@@ -175,8 +202,11 @@ impl Index {
         let prefix = key(b'n', &[subject.as_bytes(), b"\0"]);
         let mut found = Vec::new();
         self.store.scan(&prefix, &prefix, &mut |key, value| {
-            let kind = value.first().and_then(|at| TYPES.get(usize::from(*at))).map_or("", |rule| rule.name);
-            found.extend(last_index(key).map(|index| (index, kind)));
+            let first = last_index(key).unwrap_or_default() * SHELF;
+            for (index, kind) in (first..).zip(value) {
+                let rule = kind.checked_sub(1).and_then(|at| TYPES.get(usize::from(at)));
+                found.extend(rule.map(|rule| (index, rule.name)));
+            }
             true
         })?;
         Ok(found)
@@ -255,23 +285,62 @@ impl Index {
 /// The algorithms by which artifacts are joined, by their tag.
 const STRONG: [&str; 2] = ["sha256", "dirHash"];
 
-fn project(entry: &Projected, batch: &mut Batch) {
+/// Places under one key.
+const SHELF: u64 = 64;
+
+/// Bytes of an event's place under `d`.
+const NAME_BYTES: usize = 16;
+
+/// The last part of a shelf's key, and the place in it.
+fn shelf_of(number: u64) -> ([u8; 8], usize) {
+    ((number / SHELF).to_be_bytes(), usize::try_from(number % SHELF).unwrap_or(0))
+}
+
+/// The shelves that a batch puts something on.
+struct Shelves<'a> {
+    store: &'a dyn Store,
+    open: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Shelves<'_> {
+    /// Puts `bytes` on the place of `number`, on the shelf whose key begins with `prefix`.
+    fn put(&mut self, mut prefix: Vec<u8>, number: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let (shelf, place) = shelf_of(number);
+        prefix.extend(shelf);
+        let value = match self.open.entry(prefix) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(vacant) => {
+                let stored = self.store.get(vacant.key())?;
+                vacant.insert(stored.unwrap_or_default())
+            }
+        };
+        let at = place * bytes.len();
+        if value.len() < at + bytes.len() {
+            value.resize(at + bytes.len(), 0);
+        }
+        if let Some(place) = value.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+}
+
+fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelves<'_>) -> Result<(), StoreError> {
     let index = entry.index.to_be_bytes();
     for touch in &entry.touches {
         let number = touch.tracked.number.to_be_bytes();
         let mut value = number.to_vec();
         value.extend(touch.tracked.state.to_bytes());
         batch.put(key(b's', &[touch.source.as_bytes()]), value);
-        batch.put(key(b'q', &[&number, &touch.sequence.to_be_bytes()]), index);
+        shelves.put(key(b'q', &[&number]), touch.sequence, &(entry.index + 1).to_be_bytes())?;
     }
-    let Some(facts) = &entry.facts else { return };
-    batch.put(key(b'd', &[facts.digest.as_bytes().get(..8).unwrap_or_default(), &index]), []);
-    if let Some(id) = id_bytes(&facts.id) {
-        batch.put(key(b'i', &[&id, &index]), []);
-    }
-    let Ok(payload) = &facts.payload else { return };
-    let kind = TYPES.iter().position(|rule| rule.name == payload.name()).and_then(|at| u8::try_from(at).ok());
-    batch.put(key(b'n', &[facts.subject.as_bytes(), b"\0", &index]), kind.map_or_else(Vec::new, |kind| vec![kind]));
+    let Some(facts) = &entry.facts else { return Ok(()) };
+    let id = id_bytes(&facts.id).unwrap_or_default();
+    let name = [facts.digest.as_bytes().get(..8).unwrap_or_default(), id.get(8..).unwrap_or_default()].concat();
+    shelves.put(vec![b'd'], entry.index, &name)?;
+    let Ok(payload) = &facts.payload else { return Ok(()) };
+    let kind = TYPES.iter().position(|rule| rule.name == payload.name()).and_then(|at| u8::try_from(at + 1).ok());
+    shelves.put(key(b'n', &[facts.subject.as_bytes(), b"\0"]), entry.index, &[kind.unwrap_or_default()])?;
     for mention in payload.artifacts() {
         for prefix in strong_keys(mention.artifact) {
             batch.put([prefix, index.to_vec()].concat(), []);
@@ -293,6 +362,7 @@ fn project(entry: &Projected, batch: &mut Batch) {
         }
         _ => {}
     }
+    Ok(())
 }
 
 /// Every strong digest in the data of a correction, whatever type it corrects: that is only known from the other event.

@@ -5,9 +5,12 @@
 
 use std::{collections::BTreeSet, fs, io, path::Path, rc::Rc};
 
-use lineal_schemas::vocabulary::{
-    Payload,
-    artifact::{Artifact, DigestSet},
+use lineal_schemas::{
+    event::Event,
+    vocabulary::{
+        Payload,
+        artifact::{Artifact, DigestSet},
+    },
 };
 use sha2::{Digest as _, Sha256};
 
@@ -123,8 +126,13 @@ pub(super) fn is_id(text: &str) -> bool {
 
 pub(super) fn by_id(reader: &Reader<'_>, id: &str) -> Result<Target, AnswerError> {
     let size = reader.as_of().tree_size;
-    let mut found = reader.view().index.by_id(id)?;
-    found.retain(|index| *index < size);
+    let mut found = Vec::new();
+    for index in reader.view().index.by_id(id)?.into_iter().filter(|index| *index < size) {
+        let stored = reader.view().record.get(index)?;
+        if stored.body().and_then(|body| Event::parse(body).ok()).is_some_and(|event| event.id == id) {
+            found.push(index);
+        }
+    }
     one_event(id, &found)
 }
 
