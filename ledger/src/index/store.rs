@@ -58,7 +58,7 @@ pub struct SledStore {
 }
 
 /// What sled may keep in memory, in bytes as they stand on disk; in memory they take several times as much.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 
 impl SledStore {
     /// Opens the store in `folder`, or makes it.
