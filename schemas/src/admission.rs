@@ -72,11 +72,20 @@ impl Inspected {
 
     /// Checks every signature under the keys that `key_of` knows.
     pub fn verify(self, key_of: impl Fn(&KeyId) -> Option<PublicKey>) -> Result<Authentic, Unauthentic> {
-        let message = dsse::pae(dsse::PAYLOAD_TYPE, &self.signed.event);
+        self.verify_with(&mut Vec::new(), key_of)
+    }
+
+    /// As [`Self::verify`], with a buffer for the signed bytes that many calls can share.
+    pub fn verify_with(
+        self,
+        message: &mut Vec<u8>,
+        key_of: impl Fn(&KeyId) -> Option<PublicKey>,
+    ) -> Result<Authentic, Unauthentic> {
+        dsse::write_pae(message, dsse::PAYLOAD_TYPE, &self.signed.event);
         let mut unknown = None;
         for Signature { keyid, bytes } in &self.signed.signatures {
             match key_of(keyid) {
-                Some(key) if key.keyid() == *keyid && key.verify(&message, bytes) => {}
+                Some(key) if key.keyid() == *keyid && key.verify(message, bytes) => {}
                 Some(_) => {
                     let error = SignatureError::Wrong(*keyid);
                     return Err(Unauthentic::Wrong(Box::new(self), error));

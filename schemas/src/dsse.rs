@@ -75,11 +75,18 @@ impl SignatureError {
 
 /// DSSE's pre-authentication encoding: the bytes that are really signed.
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_pae(&mut bytes, payload_type, payload);
+    bytes
+}
+
+/// As [`pae`], into a buffer that can be used again: what it held is gone.
+pub fn write_pae(bytes: &mut Vec<u8>, payload_type: &str, payload: &[u8]) {
     let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
-    let mut bytes = Vec::with_capacity(head.len().saturating_add(payload.len()));
+    bytes.clear();
+    bytes.reserve(head.len().saturating_add(payload.len()));
     bytes.extend_from_slice(head.as_bytes());
     bytes.extend_from_slice(payload);
-    bytes
 }
 
 /// One Ed25519 signature and the key that it claims.

@@ -123,12 +123,14 @@ struct Scanner<'a> {
     text: &'a str,
     rest: &'a [u8],
     compact: bool,
+    /// The first names of every object that is open, the innermost last: one list, so that objects cost no allocation.
+    names: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Scanner<'a> {
     fn new(bytes: &'a [u8], compact: bool) -> Result<Self, JsonError> {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Self { text, rest: bytes, compact }),
+            Ok(text) => Ok(Self { text, rest: bytes, compact, names: Vec::with_capacity(32) }),
             Err(error) => Err(JsonError { fault: Fault::Utf8, at: error.valid_up_to(), path: String::new() }),
         }
     }
@@ -226,11 +228,11 @@ impl<'a> Scanner<'a> {
             self.skip(1);
             return Ok(());
         }
-        let mut names = Names::default();
+        let mut names = Names { first: self.names.len(), many: BTreeSet::new() };
         loop {
             let name_at = self.at();
             let name = self.name()?;
-            if !names.add(unescape(name)) {
+            if !names.add(&mut self.names, unescape(name)) {
                 let fault = JsonError { fault: Fault::DuplicateKey, at: name_at, path: String::new() };
                 return Err(fault.inside(name));
             }
@@ -242,6 +244,7 @@ impl<'a> Scanner<'a> {
                 members.push(Member { name, value: self.text.get(at..self.at()).unwrap_or_default(), at });
             }
             if !self.more(b'}')? {
+                self.names.truncate(names.first);
                 return Ok(());
             }
             self.space()?;
@@ -358,10 +361,9 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The names met in one object: a short list searched in order, a set once it is long.
-#[derive(Default)]
+/// The names met in one object: the first few in the scanner's list, searched in order; the others in a set.
 struct Names<'a> {
-    few: Vec<Cow<'a, str>>,
+    first: usize,
     many: BTreeSet<Cow<'a, str>>,
 }
 
@@ -369,12 +371,13 @@ impl<'a> Names<'a> {
     const FEW: usize = 24;
 
     /// False when the name is there already.
-    fn add(&mut self, name: Cow<'a, str>) -> bool {
-        if self.few.contains(&name) {
+    fn add(&mut self, list: &mut Vec<Cow<'a, str>>, name: Cow<'a, str>) -> bool {
+        let few = list.get(self.first..).unwrap_or_default();
+        if few.contains(&name) {
             return false;
         }
-        if self.few.len() < Self::FEW {
-            self.few.push(name);
+        if few.len() < Self::FEW {
+            list.push(name);
             return true;
         }
         self.many.insert(name)

@@ -111,14 +111,15 @@ impl KeyRing {
         };
         let prepared = ranges.par_chunks(LINES_A_PIECE).flat_map_iter(|piece| {
             let mut lines: Vec<_> = piece.iter().map(read).collect();
+            let mut message = Vec::new();
             for line in &mut lines {
-                ring.check_signatures(&mut line.content);
+                ring.check_signatures(&mut line.content, &mut message);
             }
             lines
         });
         let mut lines: Vec<_> = prepared.collect();
         if self.learn_from(&lines) {
-            lines.par_iter_mut().for_each(|line| self.check_signatures(&mut line.content));
+            lines.par_iter_mut().for_each(|line| self.check_signatures(&mut line.content, &mut Vec::new()));
         }
         Prepared { segment: chunk.segment, begins: chunk.begins, ends: chunk.ends, length: chunk.length(), lines }
     }
@@ -181,8 +182,8 @@ impl KeyRing {
         })
     }
 
-    fn check(&self, inspected: Inspected) -> Body {
-        match inspected.verify(|keyid| self.key(keyid)) {
+    fn check(&self, inspected: Inspected, message: &mut Vec<u8>) -> Body {
+        match inspected.verify_with(message, |keyid| self.key(keyid)) {
             Ok(authentic) => Body::Authentic(authentic),
             Err(Unauthentic::Wrong(inspected, error)) => {
                 Body::Wrong { error, facts: inspected.facts().ok().cloned().map(Box::new) }
@@ -192,11 +193,11 @@ impl KeyRing {
     }
 
     /// Checks the signatures of an event that is read, or that waited for a key.
-    fn check_signatures(&self, content: &mut Content) {
+    fn check_signatures(&self, content: &mut Content, message: &mut Vec<u8>) {
         match content {
             Content::Entry(line) if matches!(line.body, Body::Unknown { .. }) => {
                 line.body = match std::mem::replace(&mut line.body, Body::Withheld) {
-                    Body::Unknown { inspected, .. } => self.check(*inspected),
+                    Body::Unknown { inspected, .. } => self.check(*inspected, message),
                     other => other,
                 };
             }
