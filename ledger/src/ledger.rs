@@ -20,22 +20,20 @@ use lineal_schemas::{
     checkpoint::SignedCheckpoint,
     digest::EventDigest,
     dsse::Signed,
-    line::Line,
     registry::{AuthorityError, Registry},
     trust::Trust,
-    vocabulary::Payload,
 };
 
 use crate::{
     clock::Clock,
     data_dir::{DataDir, DirError, Lock},
     index::{
-        Index, Projected,
+        Index,
         store::{MemoryStore, SledStore, StoreError},
     },
     intake::{self, Checked, Keyring},
     log::{
-        record::{ReadError, Record, StoredEntry},
+        record::{ReadError, Record},
         recover::{self, Mode, OpenError, Recovery},
     },
     mirror::{Mirror, MirrorError},
@@ -44,14 +42,16 @@ use crate::{
     quarantine::Quarantine,
     room::Room,
     snapshot::Snapshot,
-    sources::Sources,
     storage::Storage,
     time_guard::TimeGuard,
-    writer::{Writer, facts_of},
+    writer::Writer,
 };
 
+mod catching_up;
 mod following;
 mod writing;
+
+use catching_up::CatchUp;
 
 use following::Follower;
 pub use following::Progress;
@@ -417,87 +417,4 @@ pub fn read_only(dir: &DataDir) -> Result<View, LedgerError> {
     }
     let registry = Arc::new(RwLock::new(Arc::new(catching_up.registry)));
     Ok(View { record, index, registry })
-}
-
-/// Entries handed on at a time while catching up.
-const PIECE: usize = 1024;
-
-/// Replays what the index does not reflect yet, and every key event, into the registry and the sources.
-struct CatchUp {
-    record: Arc<Record>,
-    registry: Registry,
-    sources: Sources,
-    from: u64,
-}
-
-impl CatchUp {
-    fn start(record: &Arc<Record>, index: Index, pinned: EventDigest) -> Result<Self, LedgerError> {
-        let stamp = index.stamp()?;
-        let genesis = record.get(0)?;
-        let entry = genesis.entry()?;
-        let facts = facts_of_stored(&genesis)?.filter(|facts| facts.digest == pinned);
-        let facts = facts.ok_or(LedgerError::OtherGenesis { pinned, found: entry.event })?;
-        let registry =
-            Registry::create(&facts, &entry.signatures).map_err(|source| LedgerError::Registry { index: 0, source })?;
-        let mut catching_up = Self {
-            record: record.clone(),
-            registry,
-            sources: Sources::new(index.clone(), stamp.sources),
-            from: stamp.size,
-        };
-        for at in index.key_events()? {
-            let stored = record.get(at)?;
-            catching_up.apply_key_event(&stored, facts_of_stored(&stored)?.as_ref())?;
-        }
-        Ok(catching_up)
-    }
-
-    fn apply_key_event(
-        &mut self,
-        stored: &StoredEntry,
-        facts: Option<&lineal_schemas::facts::Facts>,
-    ) -> Result<(), LedgerError> {
-        let Some(Ok(payload)) = facts.map(|facts| &facts.payload) else { return Ok(()) };
-        if !matches!(
-            payload,
-            Payload::KeyEnrolled(_) | Payload::KeyRotated(_) | Payload::KeyRevoked(_) | Payload::LedgerKeyRotated(_)
-        ) {
-            return Ok(());
-        }
-        let (index, received) = (stored.index, stored.entry()?.received);
-        self.registry.apply(index, received, payload).map_err(|source| LedgerError::Registry { index, source })
-    }
-
-    /// Gives what is to be projected to `next`, piece by piece; it answers how far the index has come.
-    fn run(&mut self, next: &mut dyn FnMut(Vec<Projected>, u32) -> u64) -> Result<(), LedgerError> {
-        let (size, mut at) = (self.record.size(), self.from);
-        let record = self.record.clone();
-        while at < size {
-            let to = size.min(at + PIECE as u64);
-            let mut piece = Vec::with_capacity(PIECE);
-            let mut stored = Vec::with_capacity(PIECE);
-            record.scan(at, to, &mut |entry| {
-                stored.push(entry);
-                Ok(())
-            })?;
-            for entry in stored {
-                let facts = facts_of_stored(&entry)?;
-                self.apply_key_event(&entry, facts.as_ref())?;
-                let touches = match &facts {
-                    Some(facts) => self.sources.follow(entry.index, facts)?,
-                    None => Vec::new(),
-                };
-                piece.push(Projected { index: entry.index, facts: facts.map(Arc::new), touches });
-            }
-            let applied = next(piece, self.sources.numbered());
-            self.sources.forget(applied);
-            at = to;
-        }
-        Ok(())
-    }
-}
-
-fn facts_of_stored(stored: &StoredEntry) -> Result<Option<lineal_schemas::facts::Facts>, ReadError> {
-    let entry = stored.entry()?;
-    Ok(facts_of(&Line::Entry { entry, entry_bytes: stored.entry_bytes(), body: stored.body() }))
 }
