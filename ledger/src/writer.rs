@@ -190,6 +190,10 @@ impl Writer {
         let decision =
             admission::decide(&authentic, &self.registry, received, &state, |_taken| held.map(|held| held.digest));
         match decision {
+            // Once admitted, every checkpoint would have to carry a signature that this program can't make.
+            Decision::Admit { .. } if rotates_ledger_key(&authentic) => {
+                Ok(Outcome::later("ledger-key-absent", "the ledger does not hold the private half of that key"))
+            }
             Decision::Admit { .. } => self.admit(authentic, received, draft),
             Decision::Duplicate => Ok(Outcome::Duplicate { index: held.map_or(0, |held| held.index) }),
             Decision::Reject { refusal, fills } => self.reject(&authentic, refusal, fills.is_some(), received, draft),
@@ -330,6 +334,11 @@ impl Writer {
         self.commit(&draft.entries)?;
         Ok(draft.projected)
     }
+}
+
+fn rotates_ledger_key(event: &Authentic) -> bool {
+    let facts = event.inspected().facts();
+    facts.is_ok_and(|facts| matches!(facts.payload, Ok(Payload::LedgerKeyRotated(_))))
 }
 
 fn refusal_in(facts: &Facts) -> Option<(EventDigest, Refusal, bool)> {

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use lineal_schemas::{digest::EventDigest, dsse::Signed};
+use lineal_schemas::{digest::EventDigest, dsse::Signed, note::VerifierKey};
 use serde_json::{Value, json};
 
-use crate::served::{EVENT, LINES, SUBJECT, Served, key, lines_of, outcome, said};
+use crate::served::{EVENT, LINES, ORIGIN, SUBJECT, Served, key, lines_of, outcome, said};
 
 #[test]
 fn a_committed_event_gets_a_receipt_that_verifies_and_a_repeat_gets_the_same_bytes() {
@@ -225,4 +225,19 @@ fn signature_headers_are_one_list_however_they_are_spelled() {
     let reply = served.ask("POST", "/events", &headers, &event.event);
     assert_eq!(reply.status, 200);
     assert_eq!(served.receipt(&reply.json()).entry().signatures, event.signatures);
+}
+
+/// A root could rotate the ledger's key by hand, though no command gives the ledger the new one: from then on every
+/// checkpoint would have lacked a signature, and the record would never have verified again.
+#[test]
+fn a_ledger_key_that_the_ledger_does_not_hold_is_not_rotated_in() {
+    let mut served = Served::start();
+    let (old, new) = (key(200), key(201));
+    let verifier = VerifierKey::new(ORIGIN, new.public().clone()).unwrap();
+    let data = json!({
+        "verifierKey": verifier.to_string(), "publicKey": new.public().to_pem(), "replaces": old.keyid(),
+    });
+    let rotation = served.root.says("ledgerkey.rotated", &format!("ledger/{ORIGIN}"), &data);
+    assert_eq!(outcome(&served.post(&rotation)), said(503, "refused", "ledger-key-absent"));
+    assert_eq!(served.ledger.view.record.size(), 1, "nothing became of it");
 }
