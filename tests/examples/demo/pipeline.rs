@@ -162,7 +162,7 @@ impl Pipeline<'_> {
             .with("--input", named("training", &version.snapshot))
             .with("--output", named(MODEL, &version.model))
             .with("--seed", format!("split={SEED}"));
-        let train = own("train")?.with("--data", &version.snapshot).with("--model", &version.model);
+        let train = self.programs.own("train").with("--data", &version.snapshot).with("--model", &version.model);
         committed(run.wrapping(train.with("--seed", SEED.to_string())))
     }
 
@@ -174,7 +174,7 @@ impl Pipeline<'_> {
             .with("--model", &version.model)
             .with("--data", holdout)
             .with("--results", &version.results);
-        let evaluate = own("evaluate")?.with("--model", &version.model).with("--data", holdout);
+        let evaluate = self.programs.own("evaluate").with("--model", &version.model).with("--data", holdout);
         committed(evaluation.wrapping(evaluate.with("--results", &version.results)))
     }
 
@@ -223,9 +223,4 @@ fn committed(call: Call) -> Result<()> {
 /// A file under a name or a role.
 fn named(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
-}
-
-/// A job of this very program.
-fn own(job: &str) -> Result<Call> {
-    Ok(Call::of(&std::env::current_exe().context("the demo's own path")?, job))
 }

@@ -18,12 +18,15 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// Where the three programs are.
 pub(crate) struct Programs {
     directory: PathBuf,
+    /// This very program. The path is taken before the build: cargo lays the file anew, and the one that runs is then gone.
+    own: PathBuf,
 }
 
 impl Programs {
     /// Builds the programs in the profile of the demo itself, and finds them beside it: the demo is
     /// `target/<profile>/examples/demo`, they are `target/<profile>/lineal*`.
     pub(crate) fn build(cargo: &Path) -> Result<Self> {
+        let own = std::env::current_exe().context("the demo's own path")?;
         let mut build = Command::new(cargo);
         build.args(["build", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"), "--bins"]);
         // The demo itself among them: so cargo chooses the same features as when it built the demo, and builds nothing twice.
@@ -33,9 +36,13 @@ impl Programs {
             build.arg("--release");
         }
         ensure!(build.status().with_context(|| line(&build))?.success(), "{} failed", line(&build));
-        let own = std::env::current_exe()?;
         let directory = own.parent().and_then(Path::parent).context("the demo is not in a target directory")?;
-        Ok(Self { directory: directory.to_owned() })
+        Ok(Self { directory: directory.to_owned(), own })
+    }
+
+    /// A job of this very program.
+    pub(crate) fn own(&self, job: &str) -> Call {
+        Call::of(&self.own, job)
     }
 
     /// The ledger.

@@ -1,0 +1,19 @@
+//! The README's first command, as a person sees it.
+//!
+//! The demo once broke unseen: it had cargo lay its own file anew, and then could not start itself for the training.
+
+use std::{path::Path, process::Command};
+
+#[test]
+fn the_demo_tells_its_story_to_the_end() {
+    let own = std::env::current_exe().unwrap();
+    let demo = own.parent().and_then(Path::parent).unwrap().join("examples/demo");
+    let folder = tempfile::tempdir().unwrap();
+    let told = Command::new(&demo).arg("--dir").arg(folder.path().join("demo")).output();
+    let told = told.unwrap_or_else(|error| panic!("{}: {error}", demo.display()));
+    let text = String::from_utf8_lossy(&told.stdout);
+    assert!(told.status.success(), "{text}\n{}", String::from_utf8_lossy(&told.stderr));
+    for part in ["(complete, 3 events)", "VERIFIED  21 entries", "NOT VERIFIED  event-digest", "All as it should be"] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+}
