@@ -50,8 +50,11 @@ impl Budget {
 }
 
 impl Writer {
-    fn may_refuse(&mut self, signer: KeyId, received: Timestamp) -> bool {
-        self.budget.entry(signer).or_insert_with(|| Budget::new(received)).take(received)
+    /// Keeps a refused event's bytes, and gives the key to whose account its refusal goes, if that has any left.
+    fn may_record(&mut self, event: &Authentic, refusal: &Refusal, received: Timestamp) -> Option<KeyId> {
+        self.quarantine.keep(event.inspected().signed(), refusal, received);
+        let signer = first_signer(event);
+        self.budget.entry(signer).or_insert_with(|| Budget::new(received)).take(received).then_some(signer)
     }
 
     /// Records that an authentic event is refused for good.
@@ -64,11 +67,7 @@ impl Writer {
         draft: &mut Draft,
     ) -> Result<Outcome, WriterError> {
         let inspected = event.inspected();
-        self.quarantine.keep(inspected.signed(), &refusal, received);
-        let signer = first_signer(event);
-        if !self.may_refuse(signer, received) {
-            return Ok(too_many(&refusal));
-        }
+        let Some(signer) = self.may_record(event, &refusal, received) else { return Ok(too_many(&refusal)) };
         let facts = inspected.facts().ok();
         let payload = EventRejected {
             event: inspected.digest(),
@@ -94,12 +93,8 @@ impl Writer {
         draft: &mut Draft,
     ) -> Result<Outcome, WriterError> {
         let inspected = event.inspected();
-        self.quarantine.keep(inspected.signed(), &refusal, received);
-        let signer = first_signer(event);
+        let Some(signer) = self.may_record(event, &refusal, received) else { return Ok(too_many(&refusal)) };
         let Ok(facts) = inspected.facts() else { return Ok(too_many(&refusal)) };
-        if !self.may_refuse(signer, received) {
-            return Ok(too_many(&refusal));
-        }
         let payload = EventConflicted {
             event: inspected.digest(),
             keyid: signer,
