@@ -65,6 +65,8 @@ impl Rebuild {
         let settings = Settings { mirror: None, follow: true };
         let ledger = Ledger::open(&dir, Arc::new(SystemClock::start()), settings)?;
         ledger.wait_for_index();
+        // What is not synced yet does not count on disk.
+        ledger.view.index.flush().map_err(|error| Failure::new(error.to_string()))?;
         let (size, bytes) = (ledger.view.record.size(), ledger.view.index.bytes());
         ledger.close();
         if self.place.json {
