@@ -10,8 +10,8 @@ use std::{
 
 use crate::record::{Record, RecordError, Segment};
 
-/// How much is worked on at once: enough for all cores, little beside the record.
-const CHUNK_BYTES: usize = 2 << 20;
+/// How much a core works on at once: much beside the cost of handing it on, little beside the record.
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// No line is longer: the longest is a checkpoint's note of a million bytes with every byte escaped.
 pub(crate) const MAX_LINE_BYTES: usize = 2_100_000;

@@ -16,6 +16,8 @@ pub(crate) struct KeyRing {
     keys: HashMap<KeyId, PublicKey>,
     /// Keys that may turn out to be the ledger's, by the short id that notes use.
     verifiers: BTreeMap<u32, Vec<VerifierKey>>,
+    /// Key events that were learnt from.
+    shown: u64,
 }
 
 impl KeyRing {
@@ -23,9 +25,24 @@ impl KeyRing {
         self.keys.get(keyid).cloned()
     }
 
-    /// Takes the keys out of an event; whether it is a key event. A key that can't be used is left out: the registry
-    /// says why.
-    pub(crate) fn learn(&mut self, facts: &Facts) -> bool {
+    /// How many key events it was shown: what was checked under the same number was checked under the same keys.
+    pub(crate) const fn shown(&self) -> u64 {
+        self.shown
+    }
+
+    /// Whether there is something to learn from an event.
+    pub(crate) const fn shows_keys(facts: &Facts) -> bool {
+        matches!(
+            &facts.payload,
+            Ok(Payload::LedgerCreated(_)
+                | Payload::LedgerKeyRotated(_)
+                | Payload::KeyEnrolled(_)
+                | Payload::KeyRotated(_))
+        )
+    }
+
+    /// Takes the keys out of a key event. A key that can't be used is left out: the registry says why.
+    pub(crate) fn learn(&mut self, facts: &Facts) {
         match &facts.payload {
             Ok(Payload::LedgerCreated(event)) => {
                 for root in &event.roots {
@@ -38,9 +55,9 @@ impl KeyRing {
             }
             Ok(Payload::KeyEnrolled(event)) => self.add(event.public_key.as_str()),
             Ok(Payload::KeyRotated(event)) => self.add(event.public_key.as_str()),
-            _ => return false,
+            _ => return,
         }
-        true
+        self.shown = self.shown.saturating_add(1);
     }
 
     fn add(&mut self, pem: &str) {

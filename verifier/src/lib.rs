@@ -17,6 +17,7 @@ mod keyring;
 mod prepare;
 mod tree;
 mod judge;
+mod belt;
 pub mod report;
 pub mod log;
 pub mod answer;

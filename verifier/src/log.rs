@@ -1,18 +1,16 @@
-//! The whole check: chunks of the record go through the parallel part and, one behind, through the sequential part.
+//! The whole check: each core takes the next chunk of the record and works through it; what is ready is judged in order.
 //!
-//! While one chunk is judged in order, the next is hashed and its signatures are checked on all cores, and the one after
-//! that is read. Promises the same report whatever the number of cores. Memory is three chunks, each source's
-//! state, the keys, and 16 bytes an event for ids.
+//! Promises the same report whatever the number of cores. Memory is a few chunks a core, each source's state, the keys,
+//! and 16 bytes an event for ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lineal_schemas::{checkpoint::SignedCheckpoint, digest::EventDigest, registry::Registry, trust::Trust};
 
 use crate::{
+    belt::Belt,
     chunk::Reader,
     judge::{Judge, Judged},
-    keyring::KeyRing,
-    prepare::Prepared,
     record::{Record, RecordError},
     report::Report,
 };
@@ -44,24 +42,14 @@ pub fn verify(
     question: &Question,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification, RecordError> {
-    let mut reader = Reader::new(record);
-    let mut ring = KeyRing::default();
-    let mut judge = Judge::new(record, trust, &question.checkpoints, &question.events);
-    let (mut raw, mut prepared) = (reader.next_chunk()?, None::<Prepared>);
-    while (raw.is_some() || prepared.is_some()) && !judge.has_stopped() {
-        let (next_prepared, next_raw) = rayon::join(
-            || raw.map(|chunk| ring.prepare(&chunk)),
-            || {
-                if let Some(chunk) = prepared {
-                    let length = chunk.length;
-                    judge.take(chunk);
-                    progress(length);
-                }
-                reader.next_chunk()
-            },
-        );
-        (prepared, raw) = (next_prepared, next_raw?);
-    }
-    let Judged { report, registry, places } = judge.finish();
+    let judge = Judge::new(record, trust, &question.checkpoints, &question.events);
+    let belt = Belt::new(Reader::new(record), judge, progress);
+    std::thread::scope(|scope| {
+        for _ in 1..rayon::current_num_threads() {
+            scope.spawn(|| belt.work());
+        }
+        belt.work();
+    });
+    let Judged { report, registry, places } = belt.finish()?.finish();
     Ok(Verification { report, registry, places })
 }

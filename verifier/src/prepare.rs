@@ -1,9 +1,12 @@
 //! The parallel part: each line read, hashed, and its signatures checked, whatever stands around it.
 //!
-//! Promises that nothing here depends on the order of lines, but for the keys: those that key events up to the end of
-//! this chunk have shown. Never judges authority, sequence, chain or tree: that is [`crate::judge`], in order.
+//! Promises that nothing here depends on the order of lines, but for the keys: once a chunk is settled, those that key
+//! events up to its end have shown. Never judges authority, sequence, chain or tree: that is [`crate::judge`], in order.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+};
 
 use lineal_schemas::{
     admission::{self, Authentic, Inspected, Unauthentic},
@@ -15,7 +18,6 @@ use lineal_schemas::{
     line::Line,
     merkle::leaf_hash,
 };
-use rayon::prelude::*;
 
 use crate::{
     chunk::{Chunk, End},
@@ -30,6 +32,8 @@ pub(crate) struct Prepared {
     pub begins: bool,
     pub ends: bool,
     pub length: u64,
+    /// How many keys the ring had been shown before the first line.
+    pub shown: u64,
     pub lines: Vec<PreparedLine>,
 }
 
@@ -97,91 +101,97 @@ pub(crate) enum Body {
 /// Lines that a core reads, and then checks the signatures of: the tables of the curve stay in its cache meanwhile.
 const LINES_A_PIECE: usize = 32;
 
-impl KeyRing {
-    /// Works through a chunk on all cores, and learns the keys that it shows.
-    ///
-    /// A line that had to wait for one of these keys is checked again then, so a key may be shown in the same chunk
-    /// as what it signs.
-    pub(crate) fn prepare(&mut self, chunk: &Chunk) -> Prepared {
-        let place = |at: usize| chunk.offset.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
-        let (ring, ranges) = (&*self, chunk.lines());
-        let read = |range: &Range<usize>| {
-            let (offset, end) = (place(range.start), place(range.end));
-            PreparedLine { offset, end, content: ring.read_line(chunk, range.clone()) }
-        };
-        let prepared = ranges.par_chunks(LINES_A_PIECE).flat_map_iter(|piece| {
-            let mut lines: Vec<_> = piece.iter().map(read).collect();
-            let mut message = Vec::new();
-            for line in &mut lines {
-                ring.check_signatures(&mut line.content, &mut message);
-            }
-            lines
+/// Works through a chunk with the keys that are known by now.
+pub(crate) fn prepare(ring: &RwLock<KeyRing>, chunk: &Chunk) -> Prepared {
+    let place = |at: usize| chunk.offset.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
+    let ranges = chunk.lines();
+    let (mut lines, mut message) = (Vec::with_capacity(ranges.len()), Vec::new());
+    let shown = read(ring).shown();
+    for piece in ranges.chunks(LINES_A_PIECE) {
+        let first = lines.len();
+        lines.extend(piece.iter().map(|range| PreparedLine {
+            offset: place(range.start),
+            end: place(range.end),
+            content: read_line(chunk, range.clone()),
+        }));
+        let ring = read(ring);
+        for line in lines.iter_mut().skip(first) {
+            ring.check_signatures(&mut line.content, &mut message);
+        }
+    }
+    Prepared { segment: chunk.segment, begins: chunk.begins, ends: chunk.ends, length: chunk.length(), shown, lines }
+}
+
+impl Prepared {
+    /// Learns the keys that the chunk shows, all chunks before it having been settled, and checks again what had to
+    /// wait for a key, of this chunk or of one that was settled since.
+    pub(crate) fn settle(&mut self, ring: &RwLock<KeyRing>) {
+        let facts = self.lines.iter().filter_map(|line| match &line.content {
+            Content::Entry(line) => line.body.facts().filter(|facts| KeyRing::shows_keys(facts)),
+            _ => None,
         });
-        let mut lines: Vec<_> = prepared.collect();
-        if self.learn_from(&lines) {
-            lines.par_iter_mut().for_each(|line| self.check_signatures(&mut line.content, &mut Vec::new()));
+        for facts in facts {
+            ring.write().unwrap_or_else(PoisonError::into_inner).learn(facts);
         }
-        Prepared { segment: chunk.segment, begins: chunk.begins, ends: chunk.ends, length: chunk.length(), lines }
+        let ring = read(ring);
+        if ring.shown() != self.shown {
+            let mut message = Vec::new();
+            self.lines.iter_mut().for_each(|line| ring.check_signatures(&mut line.content, &mut message));
+        }
     }
+}
 
-    /// Learns the keys that these lines show; whether there were any.
-    fn learn_from(&mut self, lines: &[PreparedLine]) -> bool {
-        let mut has_learnt = false;
-        for line in lines {
-            let Content::Entry(line) = &line.content else { continue };
-            if let Some(facts) = line.body.facts() {
-                has_learnt |= self.learn(facts);
+fn read(ring: &RwLock<KeyRing>) -> RwLockReadGuard<'_, KeyRing> {
+    ring.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_line(chunk: &Chunk, range: Range<usize>) -> Content {
+    let is_last = range.end == chunk.bytes.len();
+    let line = chunk.bytes.get(range).unwrap_or_default();
+    let Some(line) = line.strip_suffix(b"\n") else {
+        return match chunk.end {
+            End::Skipped(skipped) if is_last => {
+                let length = u64::try_from(line.len()).unwrap_or(u64::MAX).saturating_add(skipped);
+                unreadable(line, Rule::LineTooLong, format!("a line of {length} bytes"))
             }
-        }
-        has_learnt
-    }
-
-    fn read_line(&self, chunk: &Chunk, range: Range<usize>) -> Content {
-        let is_last = range.end == chunk.bytes.len();
-        let line = chunk.bytes.get(range).unwrap_or_default();
-        let Some(line) = line.strip_suffix(b"\n") else {
-            return match chunk.end {
-                End::Skipped(skipped) if is_last => {
-                    let length = u64::try_from(line.len()).unwrap_or(u64::MAX).saturating_add(skipped);
-                    unreadable(line, Rule::LineTooLong, format!("a line of {length} bytes"))
-                }
-                _ => {
-                    let found = format!("{} bytes without a newline at the end", line.len());
-                    unreadable(line, Rule::UnterminatedLine, found)
-                }
-            };
+            _ => {
+                let found = format!("{} bytes without a newline at the end", line.len());
+                unreadable(line, Rule::UnterminatedLine, found)
+            }
         };
-        match Line::parse(line) {
-            Ok(Line::Entry { entry, entry_bytes, body }) => match Self::read_body(&entry, body) {
-                Ok(body) => {
-                    let (hash, leaf) = (EntryHash::of(entry_bytes), leaf_hash(entry_bytes));
-                    Content::Entry(Box::new(EntryLine { entry, hash, leaf, body }))
-                }
-                Err(error) => unreadable(line, Rule::UnreadableLine, format!("{}: {error}", error.code())),
-            },
-            Ok(Line::Checkpoint(text)) => {
-                let signed = SignedCheckpoint::parse(&text);
-                let signers = signed.as_ref().map(|signed| self.signers(signed)).unwrap_or_default();
-                Content::Checkpoint(Box::new(CheckpointLine { signed, signers }))
+    };
+    match Line::parse(line) {
+        Ok(Line::Entry { entry, entry_bytes, body }) => match read_body(&entry, body) {
+            Ok(body) => {
+                let (hash, leaf) = (EntryHash::of(entry_bytes), leaf_hash(entry_bytes));
+                Content::Entry(Box::new(EntryLine { entry, hash, leaf, body }))
             }
             Err(error) => unreadable(line, Rule::UnreadableLine, format!("{}: {error}", error.code())),
-        }
-    }
-
-    fn read_body(entry: &Entry, body: Option<&[u8]>) -> Result<Body, SignatureError> {
-        let Some(body) = body else { return Ok(Body::Withheld) };
-        let inspected = admission::inspect(Signed { event: body.to_vec(), signatures: entry.signatures.clone() })?;
-        let found = inspected.digest();
-        Ok(if found == entry.event {
+        },
+        Ok(Line::Checkpoint(text)) => {
             // No key has been looked for yet: `check_signatures` comes next.
-            let keyid = entry.signatures.first().map_or(KeyId::from_bytes([0; 32]), |signature| signature.keyid);
-            Body::Unknown { keyid, inspected: Box::new(inspected) }
-        } else {
-            // What follows must still find its neighbours: the digest is the one that the entry commits to.
-            Body::Altered { found, facts: Facts::read(body, entry.event).ok().map(Box::new) }
-        })
+            let signed = SignedCheckpoint::parse(&text);
+            Content::Checkpoint(Box::new(CheckpointLine { signed, signers: Vec::new() }))
+        }
+        Err(error) => unreadable(line, Rule::UnreadableLine, format!("{}: {error}", error.code())),
     }
+}
 
+fn read_body(entry: &Entry, body: Option<&[u8]>) -> Result<Body, SignatureError> {
+    let Some(body) = body else { return Ok(Body::Withheld) };
+    let inspected = admission::inspect(Signed { event: body.to_vec(), signatures: entry.signatures.clone() })?;
+    let found = inspected.digest();
+    Ok(if found == entry.event {
+        // No key has been looked for yet: `check_signatures` comes next.
+        let keyid = entry.signatures.first().map_or(KeyId::from_bytes([0; 32]), |signature| signature.keyid);
+        Body::Unknown { keyid, inspected: Box::new(inspected) }
+    } else {
+        // What follows must still find its neighbours: the digest is the one that the entry commits to.
+        Body::Altered { found, facts: Facts::read(body, entry.event).ok().map(Box::new) }
+    })
+}
+
+impl KeyRing {
     fn check(&self, inspected: Inspected, message: &mut Vec<u8>) -> Body {
         match inspected.verify_with(message, |keyid| self.key(keyid)) {
             Ok(authentic) => Body::Authentic(authentic),
