@@ -16,11 +16,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     data_dir::DataDir,
+    room::Room,
     storage::{Disk, Storage},
 };
 
 /// The largest attachment, in bytes.
 pub const MAX_ATTACHMENT_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// How many bytes are written before the room on the disk is looked at again.
+const LOOK_BYTES: u64 = 1024 * 1024;
 
 const FOLDER: &str = "attachments";
 
@@ -41,6 +45,9 @@ pub enum AttachmentError {
     /// Over [`MAX_ATTACHMENT_BYTES`].
     #[error("more than {MAX_ATTACHMENT_BYTES} bytes: larger data stay where they are, and events name them by digest")]
     TooLarge,
+    /// It does not fit beside what is kept free.
+    #[error("{0}")]
+    Full(String),
     /// The disk.
     #[error("storing the attachment: {0}")]
     Io(#[from] io::Error),
@@ -51,6 +58,7 @@ pub enum AttachmentError {
 pub struct Attachments {
     root: PathBuf,
     disk: Disk,
+    room: Room,
     arrivals: AtomicU64,
 }
 
@@ -63,7 +71,12 @@ impl Attachments {
             _ => {}
         }
         fs::create_dir_all(&arriving)?;
-        Ok(Self { root: dir.root().to_owned(), disk: dir.storage(), arrivals: AtomicU64::new(0) })
+        Ok(Self {
+            root: dir.root().to_owned(),
+            disk: dir.storage(),
+            room: Room::under(dir.root()),
+            arrivals: AtomicU64::new(0),
+        })
     }
 
     /// The file of an attachment, whether it is there or not.
@@ -85,7 +98,7 @@ impl Attachments {
     ) -> Result<u64, AttachmentError> {
         let name = name(digest);
         let mut arrival = if self.has(digest) { None } else { Some(self.arrival()?) };
-        let (mut hash, mut length) = (Sha256::new(), 0_u64);
+        let (mut hash, mut length, mut room) = (Sha256::new(), 0_u64, 0_u64);
         while let Some(piece) = next() {
             length += piece.len() as u64;
             if length > MAX_ATTACHMENT_BYTES {
@@ -93,6 +106,12 @@ impl Attachments {
             }
             hash.update(&piece);
             if let Some(arrival) = &mut arrival {
+                if length > room {
+                    room = length + LOOK_BYTES;
+                    if let Some(shortage) = self.room.shortage(0, piece.len() as u64 + LOOK_BYTES) {
+                        return Err(AttachmentError::Full(shortage));
+                    }
+                }
                 arrival.file.write_all(&piece)?;
             }
         }

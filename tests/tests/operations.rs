@@ -12,7 +12,7 @@ use std::{
 };
 
 use lineal_ledger::outcome::Answer;
-use lineal_schemas::{dsse::Signed, receipt::Receipt};
+use lineal_schemas::{digest::EventDigest, dsse::Signed, receipt::Receipt};
 use lineal_tests::{
     programs::{Http, LedgerHome, LedgerProcess, isolated, recorded, run, segments},
     signing::{Producer, key},
@@ -187,10 +187,17 @@ fn a_restored_backup_is_noticed() {
     home.verify(&["--quiet"]).succeeded();
 }
 
+/// An attachment that every large event names.
+static LISTING: [u8; 3 << 20] = [b'x'; 3 << 20];
+
 /// Events of 200 KiB: a small disk is soon full.
 fn large_event(producer: &mut Producer) -> Signed {
     let mut parts = producer.draft();
-    parts.data.insert_str(1, &format!(r#""annotations":{{"padding":"{}"}},"#, "x".repeat(200 * 1024)));
+    let (digest, size) = (EventDigest::of(&LISTING), LISTING.len());
+    let listing =
+        format!(r#"{{"role":"listing","digest":{{"sha256":"{digest}"}},"size":{size},"mediaType":"text/plain"}}"#);
+    let padding = "x".repeat(200 * 1024);
+    parts.data.insert_str(1, &format!(r#""annotations":{{"padding":"{padding}"}},"attachments":[{listing}],"#));
     producer.say(&parts)
 }
 
@@ -337,8 +344,12 @@ fn a_full_disk_refuses_intake_and_nothing_else_until_there_is_room() {
     reads_go_on(&home, process.http(), &filled.acknowledged);
     let again = process.http().post_event(&filled.refused);
     assert_eq!((again.status, again.answer().code.as_deref()), (503, Some("disk-full")));
+    let attachment = format!("/attachments/{}", EventDigest::of(&LISTING));
+    let stored = process.http().put(&attachment, &LISTING);
+    assert_eq!((stored.status, stored.header("lineal-error")), (503, Some("disk-full")), "{}", stored.text());
 
     disk.grow();
+    assert_eq!(process.http().put(&attachment, &LISTING).status, 201);
     filled.is_all_there(&home, process.http());
     process.stop();
     home.verify(&["--quiet"]).succeeded();

@@ -105,6 +105,7 @@ impl Problem {
             Self::IndexStopped(_) | Self::Index(_) => "index-failed",
             Self::Attachment(AttachmentError::Digest { .. }) => "attachment-digest",
             Self::Attachment(AttachmentError::TooLarge) => "attachment-too-large",
+            Self::Attachment(AttachmentError::Full(_)) => "disk-full",
             Self::Attachment(AttachmentError::Io(_)) | Self::Disk(_) => "disk-failed",
             Self::Answer(error) => error.code(),
             Self::Read(_) => "record-unreadable",
@@ -131,9 +132,10 @@ impl Problem {
             Self::BinaryMode | Self::BatchMode | Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Attachment(AttachmentError::Digest { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::IndexLags | Self::IndexStopped(_) | Self::Disk(_) | Self::Attachment(AttachmentError::Io(_)) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::IndexLags
+            | Self::IndexStopped(_)
+            | Self::Disk(_)
+            | Self::Attachment(AttachmentError::Full(_) | AttachmentError::Io(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Read(_) | Self::Index(_) | Self::Json(_) | Self::Task(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
