@@ -121,8 +121,23 @@ impl View {
         self.answer_with(event, outcome, receipt)
     }
 
-    /// The answers for outcomes in order; runs of entries are read in one go.
-    pub fn answers(&self, outcomes: &[(Option<EventDigest>, Outcome)]) -> Result<Vec<Answer>, ReadError> {
+    /// The answers for outcomes in order. What is committed is said to be so even if its receipt can't be read.
+    pub fn answers(&self, outcomes: &[(Option<EventDigest>, Outcome)]) -> Vec<Answer> {
+        self.answers_with_receipts(outcomes).unwrap_or_else(|error| {
+            tracing::error!(%error, "a receipt could not be read");
+            let message = Some(format!("the receipt can't be read, send it again for one: {error}"));
+            let without = |(event, outcome): &(_, Outcome)| Answer {
+                code: Some("receipt-unreadable".into()),
+                message: message.clone(),
+                retry: true,
+                ..Answer::new(*event, outcome)
+            };
+            outcomes.iter().map(without).collect()
+        })
+    }
+
+    /// Runs of entries are read in one go.
+    fn answers_with_receipts(&self, outcomes: &[(Option<EventDigest>, Outcome)]) -> Result<Vec<Answer>, ReadError> {
         let mut answers = Vec::with_capacity(outcomes.len());
         let follows = |one: &(_, Outcome), next: &(_, Outcome)| {
             one.1.index().is_some_and(|index| next.1.index() == index.checked_add(1))
@@ -281,7 +296,7 @@ impl Ledger {
         }
         let answer = move |judged: Vec<Outcome>| {
             let mut judged = judged.into_iter();
-            let stopped = || Outcome::later("intake-stopped", "the writer has stopped");
+            let stopped = || Outcome::closed("intake-stopped", "the writer has stopped");
             let all = outcomes.into_iter().map(|refused| refused.or_else(|| judged.next()).unwrap_or_else(stopped));
             reply(all.collect());
         };
@@ -310,7 +325,7 @@ impl Ledger {
         let (sender, receiver) = mpsc::channel();
         let count = events.len();
         self.submit(events, move |outcomes| drop(sender.send(outcomes)));
-        let stopped = || vec![Outcome::later("intake-stopped", "the writer has stopped"); count];
+        let stopped = || vec![Outcome::closed("intake-stopped", "the writer has stopped"); count];
         receiver.recv().unwrap_or_else(|_stopped| stopped())
     }
 

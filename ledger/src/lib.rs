@@ -25,6 +25,7 @@ pub mod tiles;
 pub mod export;
 pub mod attachments;
 mod local;
+pub mod receipts;
 pub mod http;
 pub mod client;
 pub mod answers;

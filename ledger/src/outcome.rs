@@ -50,9 +50,19 @@ pub enum Outcome {
         /// Whether it makes sense to send it again as it is.
         retry: bool,
     },
+    /// Nothing is recorded, and nothing would be now, whatever it is: the ledger takes nothing in.
+    Closed {
+        /// Why.
+        refusal: Refusal,
+    },
 }
 
 impl Outcome {
+    /// The ledger takes nothing in.
+    pub fn closed(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Closed { refusal: Refusal { code: Cow::Borrowed(code), message: message.into() } }
+    }
+
     /// A refusal that may be sent again.
     pub fn later(code: &'static str, message: impl Into<String>) -> Self {
         Self::Refused { refusal: Refusal { code: Cow::Borrowed(code), message: message.into() }, retry: true }
@@ -65,7 +75,7 @@ impl Outcome {
             | Self::Duplicate { index }
             | Self::Rejected { index, .. }
             | Self::Conflicted { index, .. } => Some(*index),
-            Self::Parked { .. } | Self::Refused { .. } => None,
+            Self::Parked { .. } | Self::Refused { .. } | Self::Closed { .. } => None,
         }
     }
 
@@ -77,7 +87,7 @@ impl Outcome {
             Self::Rejected { .. } => "rejected",
             Self::Conflicted { .. } => "conflicted",
             Self::Parked { .. } => "parked",
-            Self::Refused { .. } => "refused",
+            Self::Refused { .. } | Self::Closed { .. } => "refused",
         }
     }
 }
@@ -120,6 +130,7 @@ impl Answer {
                 (Some(Refusal { code: Cow::Borrowed("unknown-key"), message }), true)
             }
             Outcome::Refused { refusal, retry } => (Some(refusal.clone()), *retry),
+            Outcome::Closed { refusal } => (Some(refusal.clone()), true),
         };
         let (code, message) = refusal.map(|refusal| (refusal.code, refusal.message)).unzip();
         Self {

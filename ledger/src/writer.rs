@@ -95,10 +95,10 @@ impl Writer {
     pub fn process(&mut self, events: Vec<Checked>) -> Result<(Vec<Outcome>, Vec<Projected>), WriterError> {
         if let Some(reason) = self.guard.check(&*self.clock) {
             let hint = format!("{reason}: intake is stopped until `lineal clock accept`");
-            return Ok((vec![Outcome::later("clock-jumped", hint); events.len()], Vec::new()));
+            return Ok((vec![Outcome::closed("clock-jumped", hint); events.len()], Vec::new()));
         }
         if let Some(reason) = self.log.failure() {
-            return Ok((vec![Outcome::later("intake-stopped", reason); events.len()], Vec::new()));
+            return Ok((vec![Outcome::closed("intake-stopped", reason); events.len()], Vec::new()));
         }
         let received = self.clock.wall().max(self.log.last_received());
         let mut draft = Draft::default();

@@ -64,7 +64,7 @@ impl Writing {
             Self::Own(ledger) => {
                 let outcomes = ledger.submit_and_wait(events.to_vec());
                 let outcomes: Vec<_> = events.iter().map(|signed| Some(signed.digest())).zip(outcomes).collect();
-                ledger.view.answers(&outcomes).map_err(|error| Failure::new(error.to_string()))
+                Ok(ledger.view.answers(&outcomes))
             }
             Self::Running(client) => {
                 let mut answers = Vec::with_capacity(events.len());

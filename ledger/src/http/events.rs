@@ -22,10 +22,7 @@ use super::{
     App, blocking, body,
     status::{self, Problem, respond},
 };
-use crate::{
-    ledger::View,
-    outcome::{Answer, Outcome},
-};
+use crate::outcome::{Answer, Outcome};
 
 /// The largest body with a single event, in bytes. More than an event may have, so that a signed one that is too large
 /// gets its signed refusal.
@@ -149,7 +146,7 @@ async fn judge(app: &App, sent: Vec<Sent>) -> Result<(String, Option<StatusCode>
         }
     }
     let mut judged = submit(app, events).await?.into_iter();
-    let stopped = || Outcome::later("intake-stopped", "the writer has stopped");
+    let stopped = || Outcome::closed("intake-stopped", "the writer has stopped");
     let outcomes = places
         .into_iter()
         .map(|(digest, refused)| (digest, refused.unwrap_or_else(|| judged.next().unwrap_or_else(stopped))));
@@ -160,7 +157,7 @@ async fn judge(app: &App, sent: Vec<Sent>) -> Result<(String, Option<StatusCode>
     let status = outcomes.first().map(|(_digest, outcome)| status::of_outcome(outcome));
     let view = app.ledger.view.clone();
     let answers = blocking(move || {
-        let pieces = outcomes.par_chunks(ANSWERS_A_PIECE).map(|piece| lines(&answers(&view, piece)));
+        let pieces = outcomes.par_chunks(ANSWERS_A_PIECE).map(|piece| lines(&view.answers(piece)));
         Ok(pieces.collect::<Result<Vec<_>, _>>()?.concat())
     });
     Ok((answers.await?, status))
@@ -186,21 +183,6 @@ async fn submit(app: &App, events: Vec<Signed>) -> Result<Vec<Outcome>, Problem>
 
 /// Answers made by one core at a time.
 const ANSWERS_A_PIECE: usize = 128;
-
-/// The answers for outcomes. What is committed is said to be so even if its receipt can't be read.
-fn answers(view: &View, outcomes: &[(Option<EventDigest>, Outcome)]) -> Vec<Answer> {
-    view.answers(outcomes).unwrap_or_else(|error| {
-        tracing::error!(%error, "a receipt could not be read");
-        let message = Some(format!("the receipt can't be read, send it again for one: {error}"));
-        let without = |(event, outcome): &(_, Outcome)| Answer {
-            code: Some("receipt-unreadable".into()),
-            message: message.clone(),
-            retry: true,
-            ..Answer::new(*event, outcome)
-        };
-        outcomes.iter().map(without).collect()
-    })
-}
 
 fn lines(answers: &[Answer]) -> Result<String, Problem> {
     answers.iter().map(line).collect()

@@ -14,7 +14,7 @@ use lineal_schemas::{admission::Refusal, digest::EventDigest};
 
 use crate::{
     answers::AnswerError, attachments::AttachmentError, index::store::StoreError, log::record::ReadError,
-    outcome::Outcome,
+    outcome::Outcome, receipts::ReceiptError,
 };
 
 /// Why a request was not answered.
@@ -79,6 +79,15 @@ pub(super) enum Problem {
     Json(#[from] serde_json::Error),
     #[error("the work ended without an answer: {0}")]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl From<ReceiptError> for Problem {
+    fn from(error: ReceiptError) -> Self {
+        match error {
+            ReceiptError::Read(error) => Self::Read(error),
+            ReceiptError::Index(error) => Self::Index(error),
+        }
+    }
 }
 
 impl Problem {
@@ -210,6 +219,7 @@ pub(super) fn of_outcome(outcome: &Outcome) -> StatusCode {
         Outcome::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Outcome::Conflicted { .. } => StatusCode::CONFLICT,
         Outcome::Refused { refusal, retry } => of_refusal(&refusal.code, *retry),
+        Outcome::Closed { .. } => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -107,17 +107,17 @@ impl Writing {
     fn process(&mut self, events: Vec<Checked>) -> Vec<Outcome> {
         let count = events.len();
         if let Some(reason) = &self.stopped {
-            return vec![Outcome::later("intake-stopped", reason.clone()); count];
+            return vec![Outcome::closed("intake-stopped", reason.clone()); count];
         }
         let bytes = events.iter().map(|event| event.inspected().signed().event.len() as u64).sum();
         if let Some(shortage) = self.shared.room.shortage(count, bytes) {
-            return vec![Outcome::later("disk-full", shortage); count];
+            return vec![Outcome::closed("disk-full", shortage); count];
         }
         if self.follower.follows() {
             // A full overlay stalls intake until the index has caught up.
             self.shared.progress.wait_for(self.writer.log.size().saturating_sub(MAX_LAG));
             if let Some(reason) = self.shared.progress.failed() {
-                return vec![Outcome::later("index-failed", format!("{reason}: restart to make it again")); count];
+                return vec![Outcome::closed("index-failed", format!("{reason}: restart to make it again")); count];
             }
             self.writer.sources.forget(self.shared.progress.applied());
         }
@@ -129,7 +129,7 @@ impl Writing {
             Err(error) => {
                 tracing::error!(%error, "intake is stopped");
                 self.stopped = Some(format!("{error}: restart to recover"));
-                vec![Outcome::later("intake-stopped", error.to_string()); count]
+                vec![Outcome::closed("intake-stopped", error.to_string()); count]
             }
         }
     }
