@@ -4,7 +4,15 @@
 //! wait for a disk, the index or the writer runs off the asynchronous threads. What a request may do is decided by
 //! signatures, never by where it comes from. (docs/FORMAT.md, HTTP)
 
-use std::{fs, future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs,
+    future::Future,
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -19,7 +27,7 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use crate::{attachments::Attachments, data_dir::DataDir, ledger::Ledger, local, storage::Storage};
+use crate::{attachments::Attachments, data_dir::DataDir, ledger::Ledger, local, nats, storage::Storage};
 
 mod admin;
 mod answers;
@@ -44,28 +52,15 @@ const INDEX_PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 struct Shared {
     ledger: Arc<Ledger>,
-    attachments: Attachments,
+    attachments: Arc<Attachments>,
     storage: Arc<dyn Storage>,
     metrics: Metrics,
+    nats: OnceLock<Arc<nats::Status>>,
     many: Semaphore,
     uploads: Semaphore,
 }
 
 type App = Arc<Shared>;
-
-/// Serves the ledger on its local socket, and on `http` if given, until `stop` ends.
-pub async fn serve(
-    ledger: Arc<Ledger>,
-    dir: &DataDir,
-    http: impl Into<Option<SocketAddr>>,
-    stop: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let server = Server::bind(ledger, dir, http.into()).await?;
-    if let Some(address) = server.address() {
-        tracing::info!("listening on http://{address}");
-    }
-    server.run(stop).await
-}
 
 /// A server that listens but does not answer yet.
 #[derive(Debug)]
@@ -85,9 +80,10 @@ impl Server {
         };
         let shared = Shared {
             ledger,
-            attachments: Attachments::open(dir)?,
+            attachments: Arc::new(Attachments::open(dir)?),
             storage: Arc::new(dir.storage()),
             metrics: Metrics::default(),
+            nats: OnceLock::new(),
             many: Semaphore::new(events::MANY_AT_ONCE),
             uploads: Semaphore::new(attachments::UPLOADS_AT_ONCE),
         };
@@ -98,6 +94,16 @@ impl Server {
     /// The TCP address, with the port that was taken.
     pub fn address(&self) -> Option<SocketAddr> {
         self.tcp.as_ref().and_then(|tcp| tcp.local_addr().ok())
+    }
+
+    /// Where attachments are kept.
+    pub fn attachments(&self) -> Arc<Attachments> {
+        self.app.attachments.clone()
+    }
+
+    /// Says how it goes on NATS, too. Said once.
+    pub fn tell_of_nats(&self, status: Arc<nats::Status>) {
+        self.app.nats.get_or_init(|| status);
     }
 
     /// Answers requests until `stop` ends; those under way are finished, within a limit.

@@ -7,23 +7,29 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use clap::Args;
 use lineal_schemas::trust::Trust;
+use tokio::sync::watch;
 
 use super::{Failure, Place, access, note};
 use crate::{
     clock::SystemClock,
     data_dir::DataDir,
-    http,
+    http::Server,
     ledger::{Ledger, Settings, is_signed_by},
+    nats::{self, Nats, NatsError},
     scrub::{Scrub, Scrubbed},
 };
 
+/// How long answers on their way out over NATS may take at the end.
+const NATS_GRACE: Duration = Duration::from_secs(5);
+
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lineal serve --dir ledger --http 127.0.0.1:7311\n  curl http://127.0.0.1:7311/checkpoint\n\nPOST /events takes CloudEvents (structured mode) with Lineal-Signature headers, or DSSE envelopes, one a line.\nSet LINEAL_LOG=debug to hear more."
+    after_help = "Examples:\n  lineal serve --dir ledger --http 127.0.0.1:7311\n  lineal serve --dir ledger --nats nats://127.0.0.1:4222 --nats-creds ledger.creds\n  curl http://127.0.0.1:7311/checkpoint\n\nPOST /events takes CloudEvents (structured mode) with Lineal-Signature headers, or DSSE envelopes, one a line.\nSet LINEAL_LOG=debug to hear more."
 )]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -31,6 +37,10 @@ pub(super) struct Serve {
     /// The address to serve on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7311")]
     http: SocketAddr,
+    #[command(flatten, next_help_heading = "NATS")]
+    connection: nats::Connection,
+    #[command(flatten)]
+    stream: nats::StreamSettings,
 }
 
 impl Serve {
@@ -43,7 +53,7 @@ impl Serve {
         let stop = Arc::new(AtomicBool::new(false));
         let scrubbing = spawn_scrub(ledger.clone(), dir.trust()?, stop.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let served = runtime.block_on(http::serve(ledger.clone(), &dir, self.http, stopped()));
+        let served = runtime.block_on(self.serve(&ledger, &dir));
         stop.store(true, Ordering::Release);
         if scrubbing.join().is_err() {
             tracing::error!("the background check panicked");
@@ -53,11 +63,67 @@ impl Serve {
             Ok(ledger) => ledger.close(),
             Err(_shared) => tracing::warn!("the ledger is still in use at the end"),
         }
-        served.map_err(|error| {
-            Failure::new(format!("serving on {}: {error}", self.http)).hint("is another program using that address?")
-        })?;
+        served?;
         note("stopped");
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Serve {
+    /// Serves until the program is told to stop, or NATS can't be used as it is set up.
+    async fn serve(self, ledger: &Arc<Ledger>, dir: &DataDir) -> Result<(), Failure> {
+        let in_use = |error: std::io::Error| {
+            Failure::new(format!("serving on {}: {error}", self.http)).hint("is another program using that address?")
+        };
+        let server = Server::bind(ledger.clone(), dir, Some(self.http)).await.map_err(in_use)?;
+        let (stop, stopping) = watch::channel(false);
+        let nats = if self.connection.nats.is_empty() {
+            None
+        } else {
+            let (ledger, attachments) = (ledger.clone(), server.attachments());
+            let nats =
+                Nats::connect(&self.connection, self.stream, ledger, attachments, dir).await.map_err(nats_failed)?;
+            server.tell_of_nats(nats.status());
+            Some(tokio::spawn(nats.run(stopping.clone())))
+        };
+        if let Some(address) = server.address() {
+            tracing::info!("listening on http://{address}");
+        }
+        let http = server.run(async move {
+            let mut stopping = stopping;
+            drop(stopping.wait_for(|stop| *stop).await);
+        });
+        let mut stopping = stop.subscribe();
+        let ended = async {
+            if let Some(nats) = nats {
+                return nats.await.unwrap_or_else(|error| Err(NatsError::Panicked(error.to_string())));
+            }
+            drop(stopping.wait_for(|stop| *stop).await);
+            Ok(())
+        };
+        tokio::pin!(http, ended);
+        let read = tokio::select! {
+            served = &mut http => return served.map_err(in_use),
+            read = &mut ended => read,
+            () = stopped() => {
+                stop.send_replace(true);
+                tokio::time::timeout(NATS_GRACE, &mut ended).await.unwrap_or(Ok(()))
+            }
+        };
+        stop.send_replace(true);
+        http.await.map_err(in_use)?;
+        read.map_err(nats_failed)
+    }
+}
+
+fn nats_failed(error: NatsError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        NatsError::StreamDiffers { .. } => failure.hint(
+            "the ledger never changes a stream that somebody made: name another with --nats-stream, or mend this one",
+        ),
+        NatsError::Connect { .. } => failure.hint("`lineal nats-config` prints a configuration with the ledger's user"),
+        _ => failure,
     }
 }
 

@@ -22,7 +22,10 @@ use super::{
     App, blocking, body,
     status::{self, Problem, respond},
 };
-use crate::outcome::{Answer, Outcome};
+use crate::{
+    binding::{self, Form},
+    outcome::{Answer, Outcome},
+};
 
 /// The largest body with a single event, in bytes. More than an event may have, so that a signed one that is too large
 /// gets its signed refusal.
@@ -37,8 +40,6 @@ const MANY_EVENTS: usize = 10_000;
 /// How many requests with many events are held in memory at a time; others wait.
 pub(super) const MANY_AT_ONCE: usize = 8;
 
-const SIGNATURE: &str = "lineal-signature";
-
 pub(super) async fn post(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
     let taken = match form_of(&headers) {
         Ok(Form::Single) => single(&app, &headers, body).await,
@@ -51,24 +52,9 @@ pub(super) async fn post(State(app): State<App>, headers: HeaderMap, body: Body)
     taken.unwrap_or_else(|problem| refuse(&app, problem))
 }
 
-/// How events are sent.
-enum Form {
-    Single,
-    Many,
-}
-
-/// The content type decides first: a structured event stays one, whatever headers somebody added on the way.
 fn form_of(headers: &HeaderMap) -> Result<Form, Problem> {
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let content_type = content_type.unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match media_type.as_str() {
-        "application/cloudevents+json" => Ok(Form::Single),
-        batch if batch.starts_with("application/cloudevents-batch") => Err(Problem::BatchMode),
-        _ if headers.contains_key("ce-specversion") => Err(Problem::BinaryMode),
-        "application/x-ndjson" => Ok(Form::Many),
-        _ => Err(Problem::MediaType(content_type.chars().take(80).collect())),
-    }
+    Ok(binding::form_of(&content_type.unwrap_or_default(), headers.contains_key("ce-specversion"))?)
 }
 
 /// A request of which nothing was taken in.
@@ -91,16 +77,9 @@ async fn single(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
     Ok(respond(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), "application/json", answers))
 }
 
-/// The signatures of a single event: the header may be repeated, or hold a list (RFC 9110 section 5.3).
 fn signatures_of(headers: &HeaderMap) -> Result<Vec<Signature>, SignatureError> {
-    let values = headers.get_all(SIGNATURE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let mut signatures = Vec::new();
-    for value in values {
-        for one in value.split(',') {
-            signatures.push(one.trim().parse()?);
-        }
-    }
-    Ok(signatures)
+    let values = headers.get_all(binding::SIGNATURE).iter();
+    binding::signatures_of(values.map(|value| String::from_utf8_lossy(value.as_bytes())))
 }
 
 async fn many(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {

@@ -14,7 +14,7 @@ use super::{
     App, blocking,
     status::{Problem, respond},
 };
-use crate::{ledger::Ledger, outcome::Outcome};
+use crate::{nats::Standing, outcome::Outcome};
 
 /// How long the writer may take to say how it is.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -58,11 +58,13 @@ struct Readiness {
     intake_stopped: Option<String>,
     /// Whether the record was found damaged.
     damaged: bool,
+    /// How it goes on NATS, where events come from there too. Reads, and intake over HTTP, don't depend on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nats: Option<Standing>,
 }
 
 pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
-    let ledger = app.ledger.clone();
-    let asked = blocking(move || readiness(&ledger));
+    let asked = blocking(move || readiness(&app));
     let readiness = match tokio::time::timeout(PATIENCE, asked).await {
         Ok(readiness) => readiness?,
         Err(_elapsed) => {
@@ -74,7 +76,8 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
     Ok(respond(status, "application/json", serde_json::to_string(&readiness)? + "\n"))
 }
 
-fn readiness(ledger: &Ledger) -> Result<Readiness, Problem> {
+fn readiness(app: &App) -> Result<Readiness, Problem> {
+    let ledger = &app.ledger;
     let size = ledger.view.record.size();
     let newest = ledger.view.record.get(size.saturating_sub(1))?.entry()?.received;
     let (index_size, index_failed) = (ledger.progress.applied(), ledger.progress.failed());
@@ -88,6 +91,7 @@ fn readiness(ledger: &Ledger) -> Result<Readiness, Problem> {
         index_failed,
         intake_stopped,
         damaged,
+        nats: app.nats.get().map(|nats| nats.standing()),
     })
 }
 
@@ -113,7 +117,19 @@ fn prometheus(app: &App) -> String {
     page.many("lineal_events_total", "Events received over HTTP, by outcome.", "outcome", outcomes);
     let refused = ledger.quarantine.counts();
     page.many("lineal_quarantined_total", "Events refused or rejected, by rule.", "code", refused);
+    if let Some(nats) = app.nats.get() {
+        nats_page(&mut page, &nats.standing(), nats.outcomes());
+    }
     page.text
+}
+
+fn nats_page(page: &mut Page, now: &Standing, outcomes: BTreeMap<&'static str, u64>) {
+    page.one("lineal_nats_connected", "gauge", "1 if connected to NATS.", u64::from(now.connected));
+    page.one("lineal_nats_sequence", "gauge", "The last message of the stream that was dealt with.", now.sequence);
+    let waiting = now.last_sequence.saturating_sub(now.sequence);
+    page.one("lineal_nats_waiting", "gauge", "Messages that are known to wait in the stream.", waiting);
+    page.one("lineal_nats_missing_total", "counter", "Messages that the stream lost unread.", now.missing);
+    page.many("lineal_nats_events_total", "Events received over NATS, by outcome.", "outcome", outcomes);
 }
 
 /// Metrics in the text format of Prometheus.

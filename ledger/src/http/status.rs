@@ -13,8 +13,8 @@ use axum::{
 use lineal_schemas::{admission::Refusal, digest::EventDigest};
 
 use crate::{
-    answers::AnswerError, attachments::AttachmentError, index::store::StoreError, log::record::ReadError,
-    outcome::Outcome, receipts::ReceiptError,
+    answers::AnswerError, attachments::AttachmentError, binding::BindingError, index::store::StoreError,
+    log::record::ReadError, outcome::Outcome, receipts::ReceiptError,
 };
 
 /// Why a request was not answered.
@@ -42,21 +42,8 @@ pub(super) enum Problem {
     TooManyEvents { found: usize, limit: usize },
     #[error("no event in the request: envelopes go one a line")]
     NoEvents,
-    #[error(
-        "CloudEvents binary mode: attributes that travel as headers can't be signed as sent; send the event in \
-         structured mode (Content-Type application/cloudevents+json) with its signatures as `Lineal-Signature` headers"
-    )]
-    BinaryMode,
-    #[error(
-        "CloudEvents batch mode: a JSON array has no place for the signatures of each event; send DSSE envelopes, one a \
-         line (Content-Type application/x-ndjson)"
-    )]
-    BatchMode,
-    #[error(
-        "Content-Type `{0}`: send application/cloudevents+json with `Lineal-Signature` headers, or application/x-ndjson \
-         with a DSSE envelope on each line"
-    )]
-    MediaType(String),
+    #[error(transparent)]
+    Binding(#[from] BindingError),
     #[error("the body broke off: {0}")]
     Interrupted(axum::Error),
     #[error("the body did not arrive: nothing for {} s", .0.as_secs())]
@@ -105,9 +92,7 @@ impl Problem {
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::TooManyEvents { .. } => "too-many-events",
             Self::NoEvents => "no-events",
-            Self::BinaryMode => "binary-mode",
-            Self::BatchMode => "batch-mode",
-            Self::MediaType(_) => "media-type",
+            Self::Binding(error) => error.code(),
             Self::Interrupted(_) => "body-interrupted",
             Self::Slow(_) => "body-timeout",
             Self::IndexLags => "index-lags",
@@ -138,7 +123,7 @@ impl Problem {
             Self::BodyTooLarge { .. } | Self::TooManyEvents { .. } | Self::Attachment(AttachmentError::TooLarge) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
-            Self::BinaryMode | Self::BatchMode | Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Binding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Attachment(AttachmentError::Digest { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::IndexLags

@@ -1,0 +1,136 @@
+//! The connection to the NATS servers: who we say we are, and what is told when it is lost or disturbed.
+//!
+//! Promises to reconnect for ever once it was connected, or had only the network against it. Wrong credentials at the
+//! start are an error at once.
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use tokio::sync::watch;
+
+use super::{NatsError, Status};
+
+/// Replies to the ledger. A producer's begin with `_INBOX_<producer>`, so no producer can listen here.
+const INBOX: &str = "_INBOX.lineal";
+
+/// How the ledger reaches NATS.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Connection {
+    /// Read events from NATS JetStream and send receipts back: nats://HOST:PORT, or tls://HOST:PORT; several, by comma
+    #[arg(long = "nats", value_name = "URL", env = "LINEAL_NATS", value_delimiter = ',')]
+    pub nats: Vec<String>,
+    /// Credentials file (JWT and seed)
+    #[arg(long, value_name = "FILE", requires = "nats", conflicts_with_all = ["nats_nkey", "nats_user"])]
+    pub nats_creds: Option<PathBuf>,
+    /// File with the seed of an `NKey`
+    #[arg(long, value_name = "FILE", requires = "nats", conflicts_with = "nats_user")]
+    pub nats_nkey: Option<PathBuf>,
+    /// User
+    #[arg(long, value_name = "NAME", env = "LINEAL_NATS_USER", requires = "nats_password")]
+    pub nats_user: Option<String>,
+    /// Password of the user; better given as a variable, where other users of the machine don't see it
+    #[arg(long, value_name = "PASSWORD", env = "LINEAL_NATS_PASSWORD", hide_env_values = true, requires = "nats_user")]
+    pub nats_password: Option<String>,
+    /// Certificates of the authority that the servers' certificates are checked against
+    #[arg(long, value_name = "FILE", requires = "nats")]
+    pub nats_ca: Option<PathBuf>,
+    /// Certificate of this client, for mutual TLS
+    #[arg(long, value_name = "FILE", requires = "nats_key")]
+    pub nats_cert: Option<PathBuf>,
+    /// Private key of that certificate
+    #[arg(long, value_name = "FILE", requires = "nats_cert")]
+    pub nats_key: Option<PathBuf>,
+}
+
+impl Connection {
+    /// Connects, or goes on trying in the background where only the network is against it. `disturbed` is told whenever
+    /// messages may have been missed.
+    pub(super) async fn open(&self, status: &Arc<Status>, disturbed: &watch::Sender<u64>) -> Result<Client, NatsError> {
+        match self.options(status, disturbed).await?.connect(&self.nats[..]).await {
+            Ok(client) => Ok(client),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ConnectErrorKind::Io | ConnectErrorKind::TimedOut | ConnectErrorKind::Dns
+                ) =>
+            {
+                tracing::warn!(%error, servers = self.servers(), "NATS can't be reached: trying on");
+                status.trouble(format!("{}: {error}", self.servers()));
+                let options = self.options(status, disturbed).await?.retry_on_initial_connect();
+                options.connect(&self.nats[..]).await.map_err(|error| self.failed(&error))
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// The servers without what is secret in a URL.
+    pub(super) fn servers(&self) -> String {
+        let shown = self.nats.iter().map(|url| match (url.split_once("://"), url.rsplit_once('@')) {
+            (Some((scheme, _rest)), Some((_secret, host))) => format!("{scheme}://{host}"),
+            _ => url.clone(),
+        });
+        shown.collect::<Vec<_>>().join(",")
+    }
+
+    fn failed(&self, error: &async_nats::ConnectError) -> NatsError {
+        NatsError::Connect { servers: self.servers(), problem: error.to_string() }
+    }
+
+    async fn options(&self, status: &Arc<Status>, disturbed: &watch::Sender<u64>) -> Result<ConnectOptions, NatsError> {
+        let (status, disturbed) = (status.clone(), disturbed.clone());
+        let mut options =
+            ConnectOptions::new().name("lineal").custom_inbox_prefix(INBOX).event_callback(move |event| {
+                heard(&event, &status, &disturbed);
+                std::future::ready(())
+            });
+        if let Some(path) = &self.nats_creds {
+            options =
+                options.credentials_file(path).await.map_err(|error| NatsError::File { path: path.clone(), error })?;
+        }
+        if let Some(path) = &self.nats_nkey {
+            let seed = tokio::fs::read_to_string(path).await;
+            let seed = seed.map_err(|error| NatsError::File { path: path.clone(), error })?;
+            options = options.nkey(seed.trim().to_owned());
+        }
+        if let (Some(user), Some(password)) = (&self.nats_user, &self.nats_password) {
+            options = options.user_and_password(user.clone(), password.clone());
+        }
+        if let Some(path) = &self.nats_ca {
+            options = options.add_root_certificates(path.clone());
+        }
+        if let (Some(certificate), Some(key)) = (&self.nats_cert, &self.nats_key) {
+            options = options.add_client_certificate(certificate.clone(), key.clone());
+        }
+        Ok(options)
+    }
+}
+
+fn heard(event: &Event, status: &Status, disturbed: &watch::Sender<u64>) {
+    match event {
+        Event::Connected => {
+            tracing::info!("connected to NATS");
+            status.connected(true);
+        }
+        Event::Disconnected => {
+            tracing::warn!("the connection to NATS is lost: trying on");
+            status.connected(false);
+        }
+        Event::SlowConsumer(_) => {
+            tracing::warn!("messages of NATS were dropped before they could be read: reading them again");
+        }
+        Event::ServerError(error) => {
+            tracing::warn!(%error, "the NATS server refuses something");
+            status.trouble(error.to_string());
+            return;
+        }
+        Event::ClientError(error) => {
+            tracing::debug!(%error, "NATS");
+            return;
+        }
+        Event::LameDuckMode | Event::Draining | Event::Closed => {
+            tracing::debug!(%event, "NATS");
+            return;
+        }
+    }
+    disturbed.send_modify(|count| *count = count.wrapping_add(1));
+}
