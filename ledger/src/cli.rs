@@ -13,6 +13,7 @@ mod failure;
 mod init;
 mod keys;
 mod maintain;
+mod nats_config;
 mod read;
 mod refused;
 mod serve;
@@ -64,6 +65,8 @@ enum Command {
     Append(append::Append),
     /// Serve over HTTP: take in events, answer with receipts, publish tiles
     Serve(serve::Serve),
+    /// Print a NATS server configuration in which each producer may only speak as itself
+    NatsConfig(nats_config::NatsConfig),
     /// Show one entry, by index, event id or event digest
     Get(read::Get),
     /// List the history, a line an entry
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Keys(command) => command.run(),
         Command::Append(command) => command.run(),
         Command::Serve(command) => command.run(),
+        Command::NatsConfig(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::Log(command) => command.run(),
         Command::Trace(command) => command.run(),

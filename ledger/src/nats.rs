@@ -19,8 +19,10 @@ use crate::{attachments::Attachments, data_dir::DataDir, ledger::Ledger, outcome
 
 mod answers;
 mod attachments;
+pub mod config;
 mod connection;
 mod message;
+mod monitor;
 mod position;
 mod reader;
 mod service;
@@ -90,6 +92,22 @@ impl NatsError {
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| (*error).source())
         .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Says whether the server syncs always. Without it a power cut of the server costs resends, and nothing else.
+async fn tell_syncing(monitor: Option<&str>) {
+    let Some(monitor) = monitor else {
+        tracing::info!("whether NATS syncs before it acknowledges is not known: --nats-monitor looks");
+        return;
+    };
+    match monitor::syncs_always(monitor).await {
+        Ok(true) => tracing::info!("NATS syncs before it acknowledges"),
+        Ok(false) => tracing::warn!(
+            "NATS acknowledges before it syncs: a power cut there loses events that producers then send again; \
+             `sync_interval: always` in its jetstream block mends that"
+        ),
+        Err(problem) => tracing::warn!(problem, "whether NATS syncs before it acknowledges is not known"),
+    }
 }
 
 /// How it goes on NATS, for `/readyz`, `/metrics` and the log.
@@ -182,6 +200,7 @@ impl Nats {
         status.change(|now| now.stream.clone_from(&settings.name));
         let (disturbed, disturbances) = watch::channel(0);
         let client = connection.open(&status, &disturbed).await?;
+        tell_syncing(connection.nats_monitor.as_deref()).await;
         let shared = Shared { ledger, attachments, jetstream: jetstream::new(client.clone()), client, status };
         let replicas = settings.replicas;
         let reader = reader::Reader::new(shared.clone(), settings, dir.root(), disturbances);

@@ -19,6 +19,9 @@ pub struct Connection {
     /// Read events from NATS JetStream and send receipts back: nats://HOST:PORT, or tls://HOST:PORT; several, by comma
     #[arg(long = "nats", value_name = "URL", env = "LINEAL_NATS", value_delimiter = ',')]
     pub nats: Vec<String>,
+    /// Monitoring port of the server, http://HOST:PORT, to see whether it syncs before it acknowledges
+    #[arg(long, value_name = "URL", requires = "nats")]
+    pub nats_monitor: Option<String>,
     /// Credentials file (JWT and seed)
     #[arg(long, value_name = "FILE", requires = "nats", conflicts_with_all = ["nats_nkey", "nats_user"])]
     pub nats_creds: Option<PathBuf>,
