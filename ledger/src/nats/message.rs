@@ -72,3 +72,68 @@ fn values<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item 
 fn refusal(error: &BindingError) -> Refusal {
     Refusal { code: error.code().into(), message: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use lineal_schemas::key::SecretKey;
+
+    use super::*;
+
+    fn message(subject: &str, headers: &[(&str, &str)], body: &'static [u8]) -> Message {
+        let headers: HeaderMap =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let payload = axum::body::Bytes::from_static(body);
+        let length = payload.len();
+        let headers = Some(headers);
+        Message { subject: subject.into(), reply: None, payload, headers, status: None, description: None, length }
+    }
+
+    fn signature() -> String {
+        let key = SecretKey::from_seed([1; 32]).unwrap();
+        Signed::sign(b"{}".to_vec(), &[&key]).signatures[0].to_string()
+    }
+
+    #[test]
+    fn headers_are_found_whatever_their_case() {
+        let signature = signature();
+        for (content_type, name) in [
+            ("Content-Type", "Lineal-Signature"),
+            ("content-type", "lineal-signature"),
+            ("CONTENT-TYPE", "LINEAL-SIGNATURE"),
+        ] {
+            let headers = [(content_type, "application/cloudevents+json; charset=utf-8"), (name, signature.as_str())];
+            let arrival = Arrival::of(&message("lineal.events.ci.dataset.snapshotted", &headers, b"{}"));
+            assert_eq!(arrival.event.unwrap().signatures[0].to_string(), signature, "{name}");
+            assert_eq!((arrival.token.as_deref(), arrival.signers.len()), (Some("ci"), 1));
+        }
+    }
+
+    #[test]
+    fn what_is_no_structured_event_says_why() {
+        let signature = signature();
+        let cases: [(&[(&str, &str)], &str); 5] = [
+            (&[("ce-specversion", "1.0"), ("content-type", "application/json")], "binary-mode"),
+            (&[("content-type", "application/cloudevents-batch+json")], "batch-mode"),
+            (&[("content-type", "application/x-ndjson"), ("lineal-signature", &signature)], "media-type"),
+            (&[("content-type", "text/plain")], "media-type"),
+            (&[("lineal-signature", "nonsense")], "malformed-signature"),
+        ];
+        for (headers, code) in cases {
+            let arrival = Arrival::of(&message("lineal.events.ci.x.y", headers, b"{}"));
+            assert_eq!(arrival.refusal.unwrap().code, code);
+            assert!(arrival.event.is_none() && arrival.digest == EventDigest::of(b"{}"));
+        }
+    }
+
+    #[test]
+    fn a_subject_names_a_producer_or_nobody() {
+        for (subject, token) in [
+            ("lineal.events.payments-ci.run.completed", Some("payments-ci")),
+            ("lineal.events.Payments.run.completed", None),
+            ("lineal.events", None),
+            ("lineal.events.a\u{202e}b.run.completed", None),
+        ] {
+            assert_eq!(Arrival::of(&message(subject, &[], b"{}")).token.as_deref(), token);
+        }
+    }
+}
