@@ -27,6 +27,9 @@ use lineal_schemas::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+#[path = "support/venv.rs"]
+pub mod venv;
+
 fn key(seed: u8) -> SecretKey {
     SecretKey::from_seed([seed; 32]).unwrap()
 }
@@ -201,31 +204,16 @@ fn run(program: &str, hint: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-const PYTHON_HINT: &str = "this test needs python3 with venv and pip (Debian, Ubuntu: apt-get install python3-venv)";
 const OPENSSL_HINT: &str = "this test needs openssl 3 (Debian, Ubuntu: apt-get install openssl)";
 
 fn python_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python")
 }
 
-/// The interpreter of target/python-venv, made on first use by whoever holds the lock. A venv that was left half made,
-/// or made for other requirements, is made again.
+/// An interpreter that has the packages.
 fn python() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let (venv, stamp) = (target.join("python-venv"), target.join("python-venv/made-for.txt"));
-    let lock = fs::File::create(target.join("python-venv.lock")).unwrap();
-    lock.lock().unwrap();
-    let requirements = python_folder().join("requirements.txt");
-    let wanted = fs::read(&requirements).unwrap();
-    let interpreter = venv.join("bin/python");
-    if fs::read(&stamp).ok().as_ref() != Some(&wanted) {
-        run("python3", PYTHON_HINT, &["-m", "venv", "--clear", venv.to_str().unwrap()], b"");
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"];
-        let arguments: Vec<_> = install.into_iter().chain([requirements.to_str().unwrap()]).collect();
-        run(interpreter.to_str().unwrap(), PYTHON_HINT, &arguments, b"");
-        fs::write(&stamp, wanted).unwrap();
-    }
-    interpreter
+    let programs = venv::programs("oracles", &python_folder().join("requirements.txt"));
+    programs.unwrap_or_else(|error| panic!("{error}")).join("python")
 }
 
 #[test]
@@ -249,7 +237,12 @@ fn securesystemslib_verifies_our_envelopes_and_refuses_tampered_ones() {
     let pems: Vec<_> = keys.iter().map(|key| key.public().to_pem()).collect();
     let input = json!({"keys": pems, "envelopes": envelopes}).to_string();
     let script = python_folder().join("verify_envelope.py");
-    let output = run(python().to_str().unwrap(), PYTHON_HINT, &[script.to_str().unwrap()], input.as_bytes());
+    let output = run(
+        python().to_str().unwrap(),
+        "is target/python/oracles broken? remove it",
+        &[script.to_str().unwrap()],
+        input.as_bytes(),
+    );
     let lines: Vec<_> = std::str::from_utf8(&output).unwrap().lines().collect();
     assert_eq!(lines.len(), envelopes.len());
     assert_eq!(lines[..whole], expected);
