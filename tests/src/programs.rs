@@ -16,11 +16,13 @@ use lineal_ledger::outcome::Answer;
 use lineal_schemas::{dsse::Signed, line::Line};
 
 mod ended;
+mod process;
 mod ledger;
 
 pub use self::{
     ended::{Ended, run},
     ledger::{LedgerHome, LedgerProcess},
+    process::Process,
 };
 
 /// How long anything may take before the test fails.

@@ -2,18 +2,15 @@
 
 use std::{
     ffi::OsStr,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, ChildStderr, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError, mpsc},
-    thread::JoinHandle,
+    process::Command,
     time::Duration,
 };
 
 use lineal_schemas::{digest::EventDigest, key::PublicKey, trust::Trust};
 use tempfile::TempDir;
 
-use super::{Ended, Http, PATIENCE, lineal, run};
+use super::{Ended, Http, Process, lineal, run};
 
 /// The name of the ledgers of all tests.
 const ORIGIN: &str = "ledger.example/test";
@@ -144,12 +141,7 @@ impl LedgerHome {
 /// A ledger that serves, until it is stopped or killed.
 #[derive(Debug)]
 pub struct LedgerProcess {
-    command: String,
-    child: Child,
-    said: Arc<Mutex<String>>,
-    /// Gives the address once, and ends with the process.
-    events: mpsc::Receiver<String>,
-    reader: Option<JoinHandle<()>>,
+    process: Process,
     http: Http,
 }
 
@@ -177,29 +169,15 @@ impl LedgerProcess {
 
     /// Starts a command that serves, and waits for nothing.
     #[track_caller]
-    pub fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let stderr = child.stderr.take().expect("standard error was piped");
-        let (said, (sender, events)) = (Arc::default(), mpsc::channel());
-        let reader = std::thread::spawn({
-            let said = Arc::clone(&said);
-            move || listen(stderr, &said, &sender)
-        });
-        Self { command: format!("{command:?}"), child, said, events, reader: Some(reader), http: Http::new("") }
+    pub fn spawn(command: Command) -> Self {
+        Self { process: Process::spawn(command, LISTENS), http: Http::new("") }
     }
 
     /// Waits until it listens, or has ended.
     #[track_caller]
     pub fn settled(mut self) -> Result<Self, Ended> {
-        match self.events.recv_timeout(PATIENCE) {
-            Ok(base) => {
-                self.http = Http::new(&base);
-                Ok(self)
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.ended()),
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("neither ready nor ended:\n{}", self.said()),
-        }
+        self.http = Http::new(&self.process.settled()?);
+        Ok(self)
     }
 
     /// A client of it.
@@ -209,78 +187,22 @@ impl LedgerProcess {
 
     /// What it has said on standard error.
     pub fn said(&self) -> String {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.process.said()
     }
 
     /// Lets it live on for a while, as a crash comes at any moment.
     pub fn live_for(&self, time: Duration) {
-        // The only thing that can come is its end.
-        match self.events.recv_timeout(time) {
-            Ok(_) | Err(_) => {}
-        }
+        self.process.live_for(time);
     }
 
     /// Kills it (SIGKILL), and waits until it is gone.
-    pub fn kill(mut self) {
-        self.end();
+    pub fn kill(self) {
+        self.process.kill();
     }
 
     /// Stops it (SIGTERM); it must end with 0.
     #[track_caller]
     pub fn stop(self) {
-        let status = run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
-        status.succeeded();
-        while let Ok(_address) = self.events.recv_timeout(PATIENCE) {}
-        let ended = self.ended();
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    }
-
-    /// How it ended.
-    #[track_caller]
-    fn ended(mut self) -> Ended {
-        let status = self.child.wait().expect("a child can be waited for");
-        self.join();
-        let (stderr, stdout) = (self.said(), String::new());
-        Ended { code: status.code(), stdout, stderr, command: self.command.clone() }
-    }
-
-    fn end(&mut self) {
-        // It may be gone already.
-        match self.child.kill() {
-            Ok(()) | Err(_) => {}
-        }
-        match self.child.wait() {
-            Ok(_) | Err(_) => {}
-        }
-        self.join();
-    }
-
-    fn join(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            // The reader does nothing that can panic.
-            match reader.join() {
-                Ok(()) | Err(_) => {}
-            }
-        }
-    }
-}
-
-impl Drop for LedgerProcess {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-fn listen(stderr: ChildStderr, said: &Mutex<String>, events: &mpsc::Sender<String>) {
-    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        if let Some((_before, address)) = line.split_once(LISTENS) {
-            // A test that has gone does not want it any more.
-            match events.send(address.trim().to_owned()) {
-                Ok(()) | Err(_) => {}
-            }
-        }
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.push_str(&line);
-        said.push('\n');
+        self.process.stop().with_code(0);
     }
 }
