@@ -7,3 +7,6 @@ pub mod model;
 pub mod workload;
 pub mod signing;
 pub mod programs;
+#[path = "../../schemas/tests/support/venv.rs"]
+pub mod venv;
+pub mod nats;

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use lineal_ledger::outcome::Answer;
+use lineal_ledger::{
+    clock::{Clock as _, SystemClock},
+    outcome::Answer,
+};
 use lineal_schemas::{dsse::Signed, line::Line};
 
 mod ended;
@@ -27,6 +30,22 @@ pub use self::{
 
 /// How long anything may take before the test fails.
 pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The pause before something is asked for again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Asks until there is an answer. None within [`PATIENCE`] fails the test.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let clock = SystemClock::start();
+    while u128::from(clock.monotonic_ms()) < PATIENCE.as_millis() {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        std::thread::park_timeout(PAUSE);
+    }
+    panic!("{what}: not within {} s", PATIENCE.as_secs());
+}
 
 /// The ledger's program.
 pub fn lineal() -> Command {
@@ -141,10 +160,14 @@ impl Http {
         &self.base
     }
 
+    /// Reads a path; an error where the ledger is away.
+    pub fn try_get(&self, path: &str) -> Result<Response, String> {
+        received(self.agent.get(format!("{}{path}", self.base)).call().map_err(|error| error.to_string()))
+    }
+
     /// Reads a path. A ledger that is away fails the test.
     pub fn get(&self, path: &str) -> Response {
-        let response = self.agent.get(format!("{}{path}", self.base)).call().map_err(|error| error.to_string());
-        received(response).unwrap_or_else(|error| panic!("GET {path}: {error}"))
+        self.try_get(path).unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
     /// Stores bytes at a path.
