@@ -28,6 +28,12 @@ impl Programs {
     pub(crate) fn build(cargo: &Path) -> Result<Self> {
         let own = std::env::current_exe().context("the demo's own path")?;
         let mut build = Command::new(cargo);
+        // A build script that looks at what cargo says to the demo of itself would see a change, and build half the tree again.
+        for (name, _value) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+                build.env_remove(name);
+            }
+        }
         build.args(["build", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"), "--bins"]);
         // The demo itself among them: so cargo chooses the same features as when it built the demo, and builds nothing twice.
         build.args(["-p", "lineal-ledger", "-p", "lineal-producers", "-p", "lineal-verifier"]);
