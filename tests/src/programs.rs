@@ -100,9 +100,19 @@ fn build() -> PathBuf {
     ]);
     cargo.args(["-p", "lineal-ledger", "-p", "lineal-producers", "-p", "lineal-verifier"]);
     cargo.args(["--profile", if profile == "debug" { "dev" } else { profile }]).arg("--target-dir").arg(target);
+    as_if_by_hand(&mut cargo);
     let status = cargo.status().unwrap_or_else(|error| panic!("{cargo:?}: {error}"));
     assert!(status.success(), "{cargo:?}: {status}");
     folder.to_owned()
+}
+
+/// Hides from a cargo what another cargo says of the program that runs it. Build scripts that look at it (ring's) would
+/// run again, and much be compiled again, now and whenever cargo is run by hand.
+pub fn as_if_by_hand(cargo: &mut Command) {
+    let is_said = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _value) in std::env::vars_os().filter(|(name, _value)| name.to_str().is_some_and(is_said)) {
+        cargo.env_remove(name);
+    }
 }
 
 /// A response of the ledger.

@@ -41,6 +41,7 @@ impl Programs {
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
+        lineal_tests::programs::as_if_by_hand(&mut build);
         ensure!(build.status().with_context(|| line(&build))?.success(), "{} failed", line(&build));
         let directory = own.parent().and_then(Path::parent).context("the demo is not in a target directory")?;
         Ok(Self { directory: directory.to_owned(), own })
