@@ -60,12 +60,12 @@ pub enum Outcome {
 impl Outcome {
     /// The ledger takes nothing in.
     pub fn closed(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Closed { refusal: Refusal { code: Cow::Borrowed(code), message: message.into() } }
+        Self::Closed { refusal: Refusal::new(code, message) }
     }
 
     /// A refusal that may be sent again.
     pub fn later(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Refused { refusal: Refusal { code: Cow::Borrowed(code), message: message.into() }, retry: true }
+        Self::Refused { refusal: Refusal::new(code, message), retry: true }
     }
 
     /// The entry whose receipt answers the sender.
@@ -127,7 +127,7 @@ impl Answer {
             Outcome::Rejected { refusal, .. } | Outcome::Conflicted { refusal, .. } => (Some(refusal.clone()), false),
             Outcome::Parked { keyid } => {
                 let message = format!("key {keyid} is not enrolled yet: the event waits until it is");
-                (Some(Refusal { code: Cow::Borrowed("unknown-key"), message }), true)
+                (Some(Refusal::new("unknown-key", message)), true)
             }
             Outcome::Refused { refusal, retry } => (Some(refusal.clone()), *retry),
             Outcome::Closed { refusal } => (Some(refusal.clone()), true),

@@ -49,12 +49,12 @@ fn refused(view: &View, index: u64) -> Result<Outcome, ReceiptError> {
     Ok(match facts.and_then(|facts| facts.payload.ok()) {
         Some(Payload::EventConflicted(said)) => {
             let message = format!("sequence {} of {} was told otherwise before", said.sequence.get(), said.source);
-            Outcome::Conflicted { index, refusal: Refusal { code: said.reason.to_string().into(), message } }
+            Outcome::Conflicted { index, refusal: Refusal::new(said.reason.to_string(), message) }
         }
         Some(Payload::EventRejected(said)) => {
             let message = said.message.as_ref().map(ToString::to_string).unwrap_or_default();
-            Outcome::Rejected { index, refusal: Refusal { code: said.reason.to_string().into(), message } }
+            Outcome::Rejected { index, refusal: Refusal::new(said.reason.to_string(), message) }
         }
-        _ => Outcome::Rejected { index, refusal: Refusal { code: "erased".into(), message: String::new() } },
+        _ => Outcome::Rejected { index, refusal: Refusal::new("erased", "") },
     })
 }

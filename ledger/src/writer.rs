@@ -5,7 +5,6 @@
 //! failed commit everything is refused until the ledger is opened again.
 
 use std::{
-    borrow::Cow,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -345,12 +344,12 @@ fn refusal_in(facts: &Facts) -> Option<(EventDigest, Refusal, bool)> {
     match facts.payload.as_ref().ok()? {
         Payload::EventRejected(refused) => {
             let message = refused.message.as_ref().map(ToString::to_string).unwrap_or_default();
-            Some((refused.event, Refusal { code: Cow::Owned(refused.reason.to_string()), message }, false))
+            Some((refused.event, Refusal::new(refused.reason.to_string(), message), false))
         }
         Payload::EventConflicted(refused) => {
             let message =
                 format!("sequence {} of {} was told otherwise before", refused.sequence.get(), refused.source);
-            Some((refused.event, Refusal { code: Cow::Owned(refused.reason.to_string()), message }, true))
+            Some((refused.event, Refusal::new(refused.reason.to_string(), message), true))
         }
         _ => None,
     }

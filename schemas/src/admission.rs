@@ -121,15 +121,29 @@ impl Authentic {
 pub struct Refusal {
     /// The stable name of the rule.
     pub code: Cow<'static, str>,
-    /// What was wrong, with the values.
+    /// What was wrong, with the values: for the sender alone.
     pub message: String,
+    /// What was wrong, without any value of the event: for the record, which keeps it for good.
+    pub without_values: String,
+}
+
+impl Refusal {
+    /// A refusal whose words hold nothing of an event's.
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { code: code.into(), without_values: message.clone(), message }
+    }
 }
 
 macro_rules! refusal_from {
     ($($error:ty),*) => {$(
         impl From<&$error> for Refusal {
             fn from(error: &$error) -> Self {
-                Self { code: Cow::Borrowed(error.code()), message: error.to_string() }
+                Self {
+                    code: Cow::Borrowed(error.code()),
+                    message: error.to_string(),
+                    without_values: error.without_values(),
+                }
             }
         }
     )*};

@@ -71,6 +71,18 @@ impl SignatureError {
             Self::Base64(_) => "malformed-base64",
         }
     }
+
+    /// Which rule is broken, without what was found.
+    pub fn without_values(&self) -> String {
+        match self {
+            Self::Malformed(_) => "a signature is `<64 hex digits of keyid>:<base64 of 64 bytes>`".to_owned(),
+            Self::Envelope(_) => "not a DSSE envelope".to_owned(),
+            Self::PayloadType(_) => format!("payloadType is not `{PAYLOAD_TYPE}`"),
+            Self::Unsigned | Self::TooMany(_) | Self::Unsorted(_) | Self::Wrong(_) | Self::Base64(_) => {
+                self.to_string()
+            }
+        }
+    }
 }
 
 /// DSSE's pre-authentication encoding: the bytes that are really signed.

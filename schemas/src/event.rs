@@ -115,6 +115,27 @@ impl EventError {
             Self::Attribute { .. } => "attribute-malformed",
         }
     }
+
+    /// Which attribute breaks which rule, without any word of the event's own: what the record may hold for good.
+    pub fn without_values(&self) -> String {
+        let named = |name: &str, at: &usize| match slot(name) {
+            Some(_) => format!("attribute `{name}` at byte {at}"),
+            None => format!("the extension at byte {at}"),
+        };
+        match self {
+            Self::Json(error) => error.without_values(),
+            Self::AttributeName { at, .. } => {
+                format!("attribute name at byte {at}: names are 1 to {MAX_ATTRIBUTE_NAME_CHARS} of a-z and 0-9")
+            }
+            Self::Empty { name, at } => format!("{} is empty", named(name, at)),
+            Self::Characters { name, at } => {
+                format!("{} holds a character that is not allowed there", named(name, at))
+            }
+            Self::Attribute { name, at, rule, .. } => format!("{}: {rule}", named(name, at)),
+            // These name attributes of ours alone.
+            Self::TooLarge { .. } | Self::Missing { .. } | Self::Forbidden { .. } => self.to_string(),
+        }
+    }
 }
 
 /// A view over an event's exact bytes.

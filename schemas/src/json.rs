@@ -80,6 +80,11 @@ impl JsonError {
         }
     }
 
+    /// The same without the names of members, which are the sender's words.
+    pub fn without_values(&self) -> String {
+        format!("{}, at byte {}", self.fault, self.at)
+    }
+
     fn inside(mut self, name: &str) -> Self {
         self.path = if self.path.is_empty() { name.to_owned() } else { format!("{name}.{}", self.path) };
         self

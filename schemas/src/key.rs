@@ -39,6 +39,14 @@ impl KeyError {
             Self::Weak => "weak-key",
         }
     }
+
+    /// The same without what was found.
+    pub fn without_values(&self) -> String {
+        match self {
+            Self::MalformedPublicKey(_) => "not an Ed25519 public key (SubjectPublicKeyInfo)".to_owned(),
+            Self::MalformedSecretKey | Self::Weak => self.to_string(),
+        }
+    }
 }
 
 /// An Ed25519 public key that has been decompressed and found not to be weak. Cheap to clone.

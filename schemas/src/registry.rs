@@ -117,6 +117,15 @@ impl Registry {
         self.keys.get(keyid).map(Enrolment::key).or_else(|| self.roots.get(keyid)).or_else(ledger)
     }
 
+    /// Whether this is a source of that key's, whatever may speak against the key by now.
+    pub fn is_source_of(&self, source: &str, keyid: &KeyId) -> bool {
+        match self.keys.get(keyid) {
+            Some(enrolment) => enrolment.scope().sources.iter().any(|pattern| pattern.matches(source)),
+            None if self.roots.contains_key(keyid) => source == self.root_source(keyid),
+            None => source == self.ledger_source(),
+        }
+    }
+
     /// The keys that must all sign the checkpoint of a batch that begins at `received`.
     pub fn checkpoint_keys(&self, received: Timestamp) -> Vec<VerifierKey> {
         self.ledger_keys.iter().filter(|key| key.is_current(received)).map(|key| key.verifier().clone()).collect()

@@ -90,6 +90,18 @@ impl SequenceError {
             Self::TooManyOpen { .. } => "too-many-open",
         }
     }
+
+    /// Which rule is broken, without what the event says.
+    pub fn without_values(&self) -> String {
+        match self {
+            Self::Filled { .. } => "the number is taken already".to_owned(),
+            Self::WrongPrevious { .. } => "`previous` is not the event before it".to_owned(),
+            Self::WrongNext { .. } => "the event after it names another as its previous".to_owned(),
+            Self::EndBeforeHead { head, .. } => format!("`sequenceend`, but the source has gone on to {head}"),
+            Self::AfterEnd { end, .. } => format!("after the source ended at {end}"),
+            Self::TooManyOpen { .. } => format!("it would leave more than {MAX_OPEN} open numbers"),
+        }
+    }
 }
 
 /// An event's place as it claims it.

@@ -5,6 +5,7 @@
 //! registry judges. (docs/EVENTS.md)
 
 mod object;
+mod violation;
 
 pub mod artifact;
 pub mod dataset;
@@ -34,6 +35,7 @@ use self::{
     names::{Handle, shown},
     run::{RunCompleted, RunFailed, RunStarted},
     values::JsonObject,
+    violation::{LONGEST_SHOWN, locate},
 };
 pub use self::{
     key::Role,
@@ -59,6 +61,8 @@ pub enum VocabularyError {
         path: String,
         /// Which rule is broken.
         rule: String,
+        /// All of this as the record may hold it: see [`Self::without_values`].
+        without_values: String,
     },
     /// The event's subject is not what the payload is about.
     #[error("`subject` of {kind} is `{found}`, expected {expected}")]
@@ -79,6 +83,17 @@ impl VocabularyError {
             Self::UnknownType { .. } => "unknown-type",
             Self::SchemaViolation { .. } => "schema-violation",
             Self::SubjectMismatch { .. } => "subject-mismatch",
+        }
+    }
+
+    /// Which member breaks which rule, without any word of the event's own: what the record may hold for good.
+    pub fn without_values(&self) -> String {
+        match self {
+            Self::UnknownType { .. } => "`type` is no event type of this vocabulary".to_owned(),
+            Self::SchemaViolation { without_values, .. } => without_values.clone(),
+            Self::SubjectMismatch { kind, .. } => {
+                format!("`subject` of {kind} is not what its type and its `data` ask for")
+            }
         }
     }
 }
@@ -239,9 +254,6 @@ impl Payload {
     }
 }
 
-/// The longest rule and the longest path in a message, in characters.
-const LONGEST_SHOWN: usize = 300;
-
 fn unknown(kind: &str) -> VocabularyError {
     VocabularyError::UnknownType { kind: shown(kind, 80) }
 }
@@ -249,15 +261,6 @@ fn unknown(kind: &str) -> VocabularyError {
 /// Reads a payload; only a broken one is read a second time, slowly, to say where it is broken.
 fn read<T: DeserializeOwned>(rule: &TypeRule, data: &str) -> Result<Box<T>, VocabularyError> {
     serde_json::from_str(data).map(Box::new).map_err(|error| locate::<T>(rule.name, data, &error))
-}
-
-fn locate<T: DeserializeOwned>(kind: &'static str, data: &str, error: &serde_json::Error) -> VocabularyError {
-    let mut reader = serde_json::Deserializer::from_str(data);
-    let (path, rule) = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Ok(_) => (".".to_owned(), error.to_string()),
-        Err(located) => (located.path().to_string(), located.into_inner().to_string()),
-    };
-    VocabularyError::SchemaViolation { kind, path: shown(&path, LONGEST_SHOWN), rule: shown(&rule, LONGEST_SHOWN) }
 }
 
 #[cfg(test)]

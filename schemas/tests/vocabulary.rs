@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, thread};
 
 use jsonschema::{Registry, Validator};
 use lineal_schemas::vocabulary::{Payload, TYPES, TypeRule, json_schema, schemas};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::mutations::{mutate, mutations, pointers};
 
@@ -115,6 +115,50 @@ fn every_mutant_gets_one_verdict() {
     assert!(disagreements.is_empty(), "{} disagreements:\n{}", disagreements.len(), shown.join("\n"));
     assert!(mutants >= LEAST_MUTANTS, "only {mutants} mutants");
     assert!(accepted > mutants / 100 && accepted < mutants / 2, "{accepted} of {mutants} accepted");
+}
+
+/// What nobody would want on a record for good, as text that takes the shape of a rule as well.
+const ADDRESSES: [&str; 4] = [
+    "jo@example.com",
+    "x, expected jo@example.com",
+    "x`, expected y, found `jo@example.com",
+    "missing field `jo@example.com` at line 1",
+];
+
+/// `sample` with an address at a place: as the value there, as a member, and as the name of one.
+fn with_addresses(sample: &Value, pointer: &str) -> Vec<Value> {
+    let there = sample.pointer(pointer).unwrap();
+    let long = "jo@example.com".repeat(40);
+    let mut values = vec![json!(4_915_112_345_678_i64), json!(-4_915_112_345_678_i64), json!(4_915_112_345_678.5)];
+    for address in ADDRESSES.into_iter().chain([long.as_str()]) {
+        values.extend([json!(address), json!([address]), json!({ address: there }), json!({ address: [1] })]);
+        if let Value::Object(members) = there {
+            let added = members.clone().into_iter().chain([(address.to_owned(), json!(5))]);
+            values.push(Value::Object(added.collect()));
+        }
+    }
+    values.into_iter().filter_map(|value| mutate(sample, pointer, Some(value))).collect()
+}
+
+/// A refusal is on the record for good, and its message once held the value found: the address of a data set's steward.
+#[test]
+fn what_the_record_says_of_a_refusal_never_repeats_the_event() {
+    let mut refused = 0;
+    for rule in TYPES {
+        for sample in samples(rule.name) {
+            let mut places = Vec::new();
+            pointers(&sample, "", &mut places);
+            for mutant in places.iter().flat_map(|pointer| with_addresses(&sample, pointer)) {
+                let Err(error) = Payload::parse(rule.kind, &mutant.to_string()) else { continue };
+                let recorded = error.without_values();
+                let repeats = ["jo@", "4915112345678"].iter().any(|value| recorded.contains(value));
+                assert!(!repeats, "{recorded}\nfor {mutant}");
+                assert!(!recorded.contains("does not have its form"), "it names no rule: {error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 10_000, "only {refused}");
 }
 
 /// Every member that the schemas have, as (schema, member).

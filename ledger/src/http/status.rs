@@ -142,7 +142,7 @@ impl Problem {
     /// As the outcome of an event that nobody got to see.
     pub(super) fn into_outcome(self) -> Outcome {
         let retry = self.is_passing();
-        Outcome::Refused { refusal: Refusal { code: self.code().into(), message: self.to_string() }, retry }
+        Outcome::Refused { refusal: Refusal::new(self.code(), self.to_string()), retry }
     }
 }
 

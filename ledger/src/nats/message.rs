@@ -70,7 +70,7 @@ fn values<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item 
 }
 
 fn refusal(error: &BindingError) -> Refusal {
-    Refusal { code: error.code().into(), message: error.to_string() }
+    Refusal::new(error.code(), error.to_string())
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Refusals that become entries: `event.rejected` and `event.conflicted`, once a digest and within a budget for a key.
 //!
+//! Promises that no value of a refused event comes into the record, where it would stay for good: a refusal says which
+//! member broke which rule. What was found goes to the sender alone.
+//!
 //! The budget keeps a broken or hostile producer from filling the record with its refusals: beyond it, it is refused
 //! without an entry and told to come back.
 
@@ -57,6 +60,11 @@ impl Writer {
         self.budget.entry(signer).or_insert_with(|| Budget::new(received)).take(received).then_some(signer)
     }
 
+    fn is_own_source(&self, event: &Authentic, source: &str) -> bool {
+        let mut signers = event.inspected().signed().signatures.iter();
+        signers.any(|signature| self.registry.is_source_of(source, &signature.keyid))
+    }
+
     /// Records that an authentic event is refused for good.
     pub(super) fn reject(
         &mut self,
@@ -68,13 +76,14 @@ impl Writer {
     ) -> Result<Outcome, WriterError> {
         let inspected = event.inspected();
         let Some(signer) = self.may_record(event, &refusal, received) else { return Ok(too_many(&refusal)) };
-        let facts = inspected.facts().ok();
+        // Under a source that is none of its own, a key can write anything there.
+        let facts = inspected.facts().ok().filter(|facts| self.is_own_source(event, &facts.source));
         let payload = EventRejected {
             event: inspected.digest(),
             keyid: signer,
             reason: code(&refusal)?,
             fills,
-            message: Some(Text::cut(&refusal.message)),
+            message: Some(Text::cut(&refusal.without_values)),
             source: facts.and_then(|facts| facts.source.parse().ok()),
             sequence: facts.and_then(|facts| Count::try_from(facts.sequence).ok()),
             previous: facts.and_then(|facts| facts.previous),

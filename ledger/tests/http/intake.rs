@@ -47,7 +47,11 @@ fn a_rejected_event_gets_the_receipt_of_the_signed_refusal() {
     assert_eq!(receipt.text(), answer["receipt"].as_str().unwrap());
     let asked = served.ask("GET", &path, &[("accept", "application/json".to_owned())], b"");
     assert_eq!(asked.json()["refusal"], answer["refusal"]);
-    assert_eq!(served.post(&event).json(), answer, "once a digest");
+    let again = served.post(&event).json();
+    assert_eq!(again["receipt"], answer["receipt"], "once a digest");
+    let recorded = "`subject` is not among the names of the signing key";
+    assert_eq!((again["code"].as_str(), again["message"].as_str()), (Some("name-not-allowed"), Some(recorded)));
+    assert!(answer["message"].as_str().unwrap().contains("dataset/other/owner"), "only the first answer has the value");
 }
 
 #[test]

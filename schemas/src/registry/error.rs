@@ -155,4 +155,32 @@ impl AuthorityError {
             Self::OutsideDelegation => "outside-delegation",
         }
     }
+
+    /// Which rule is broken, without any word of the event's own: what the record may hold for good. Ids of
+    /// keys and times of the registry it may.
+    pub fn without_values(&self) -> String {
+        match self {
+            Self::NotAGenesis(_) => "the first event of a ledger is its genesis".to_owned(),
+            Self::WrongLedger { .. } => "meant for another ledger".to_owned(),
+            Self::SourceNotAllowed { .. } => "`source` is not among the sources of the signing key".to_owned(),
+            Self::NameNotAllowed { .. } => "`subject` is not among the names of the signing key".to_owned(),
+            Self::WrongKeyId { .. } => "`keyid` is not the key's own".to_owned(),
+            Self::Key(error) => format!("`publicKey`: {}", error.without_values()),
+            Self::Pattern(_) => "a pattern is a literal, optionally ending in `/**`".to_owned(),
+            Self::NotSignedByAllRoots
+            | Self::UnknownKey(_)
+            | Self::NotYetValid { .. }
+            | Self::Expired { .. }
+            | Self::Retired { .. }
+            | Self::Revoked(_)
+            | Self::TypeNotAllowed { .. }
+            | Self::RoleNotAllowed { .. }
+            | Self::NotARoot(_)
+            | Self::NotTheLedger(_)
+            | Self::ThresholdNotMet { .. }
+            | Self::AlreadyKnown(_)
+            | Self::VerifierKey { .. }
+            | Self::OutsideDelegation => self.to_string(),
+        }
+    }
 }

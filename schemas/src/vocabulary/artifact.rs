@@ -12,6 +12,7 @@ use super::{
     names::{Code, Name, TextError, is_ascii_of},
     object::{event, object, words},
     values::{Count, JsonObject, MediaType, Members, Sha256Hex, Uri, is_hex},
+    violation::NO_IDENTITY,
 };
 
 object! {
@@ -37,7 +38,7 @@ object! {
 
 impl Artifact {
     fn has_identity(&self) -> Result<(), &'static str> {
-        if self.uri.is_some() || self.digest.is_some() { Ok(()) } else { Err("an artifact has a uri or a digest") }
+        if self.uri.is_some() || self.digest.is_some() { Ok(()) } else { Err(NO_IDENTITY) }
     }
 
     /// How much its digests prove.

@@ -9,6 +9,7 @@ use super::{
     names::{Code, Id, Name},
     object::{event, non_empty, object, words},
     values::{Count, Scalar, Table},
+    violation::{EMPTY_SLICE, NO_OUTCOME},
 };
 use crate::decimal::Decimal;
 
@@ -129,10 +130,10 @@ object! {
 impl MetricResult {
     fn has_one_outcome(&self) -> Result<(), &'static str> {
         if self.value.is_some() == self.missing.is_some() {
-            return Err("a result has either a value or a reason why it is missing");
+            return Err(NO_OUTCOME);
         }
         if self.slice.as_ref().is_some_and(|slice| slice.as_map().is_empty()) {
-            return Err("`slice` is empty, expected at least one member");
+            return Err(EMPTY_SLICE);
         }
         Ok(())
     }

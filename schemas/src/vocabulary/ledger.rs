@@ -99,9 +99,9 @@ object! {
             fills: bool,
         }
         optional {
-            /// The refusal in words.
+            /// The refusal in words: which member breaks which rule, never what was found.
             message: Text,
-            /// The event's source.
+            /// The event's source, if it is one of the key's.
             source: SourceUri,
             /// The event's number at its source.
             sequence: Count,

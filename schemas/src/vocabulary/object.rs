@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::violation::{EMPTY_LIST, TWICE_IN_LIST};
+
 /// Reads an optional member that is there: null is not a way to leave it out.
 pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
@@ -13,7 +15,7 @@ pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer
 /// Reads a list of at least one.
 pub(super) fn non_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     let list = Vec::deserialize(deserializer)?;
-    if list.is_empty() { Err(de::Error::custom("the list is empty, expected at least one")) } else { Ok(list) }
+    if list.is_empty() { Err(de::Error::custom(EMPTY_LIST)) } else { Ok(list) }
 }
 
 /// Reads a list of at least one in which nothing stands twice.
@@ -22,7 +24,7 @@ pub(super) fn distinct<'de, D: Deserializer<'de>, T: Deserialize<'de> + Ord>(
 ) -> Result<Vec<T>, D::Error> {
     let list: Vec<T> = non_empty(deserializer)?;
     let set: std::collections::BTreeSet<&T> = list.iter().collect();
-    if set.len() == list.len() { Ok(list) } else { Err(de::Error::custom("something stands in the list twice")) }
+    if set.len() == list.len() { Ok(list) } else { Err(de::Error::custom(TWICE_IN_LIST)) }
 }
 
 /// A JSON object with its own members only. `[check: path]` names a rule over the whole object.

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::{
     names::{MAX_NAME, Name, is_ascii_of},
     object::{number, text},
+    violation::TWICE_IN_OBJECT,
 };
 use crate::{decimal::Decimal, timestamp::Timestamp};
 
@@ -246,7 +247,7 @@ impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> de::Visitor<'de> for M
         while let Some(name) = members.next_key()? {
             match map.entry(name) {
                 Entry::Vacant(free) => free.insert(members.next_value()?),
-                Entry::Occupied(_) => return Err(de::Error::custom("a member stands twice")),
+                Entry::Occupied(_) => return Err(de::Error::custom(TWICE_IN_OBJECT)),
             };
         }
         Ok(map)

@@ -3,7 +3,7 @@
 //! What can't be read fills no number, since nobody could tell which. What can be read, but says what its schema does not
 //! have, fills its number: the next event names it as the previous one.
 
-use lineal_schemas::vocabulary::values::Count;
+use lineal_schemas::vocabulary::{ledger::EventRejected, values::Count};
 use lineal_tests::signing::{Parts, sign};
 
 use crate::scene::{Expected, Scene, with_data};
@@ -125,4 +125,67 @@ fn what_breaks_its_schema_is_rejected_and_fills_its_number() {
     assert!(scene.is_rejected(&event, &expected).fills);
     scene.is_committed(&producer.next_event());
     scene.is_verified();
+}
+
+/// The record once held for good what a refused event said: the refusal's message repeated the value found.
+#[test]
+fn a_refusal_repeats_nothing_of_the_event_on_the_record() {
+    let scene = Scene::new();
+    let digest = format!(r#"{{"digest":{{"sha256":"{}"}}}}"#, "ab".repeat(32));
+    let mut producer = scene.worker("address");
+    let cases = [
+        (
+            "schema-violation",
+            r#"{"dataset":D,"steward":"jo@example.com"}"#,
+            "`steward`: expected a pseudonym",
+            "jo@example.com",
+        ),
+        ("schema-violation", r#"{"dataset":D,"jo@example.com":1}"#, "a member that it does not have", "jo@example.com"),
+        ("schema-violation", r#"{"dataset":D,"stats":{"jo@example.com":1}}"#, "`stats`", "jo@example.com"),
+        (
+            "subject-mismatch",
+            r#"{"dataset":D,"name":"dataset/jo@example.com/x"}"#,
+            "`subject`",
+            "dataset/jo@example.com",
+        ),
+    ];
+    for (code, data, recorded, answered) in cases {
+        let event = producer.say(&with_data(&producer, &data.replace('D', &digest)));
+        let said = scene.is_rejected(&event, &Expected { status: 422, code, says: &[answered] });
+        says_without_address(&said, recorded);
+    }
+    let text = producer.draft().text();
+    let unreadable = [
+        ("attribute-name", text.replacen(r#""time""#, r#""jo@example.com":"x","time""#, 1), "attribute name at byte"),
+        ("attribute-malformed", text.replacen("000000000005", "jo@example.com", 1), "attribute `sequence`"),
+        (
+            "duplicate-key",
+            text.replacen(r#""data":{"#, r#""data":{"jo@example.com":{"a":1,"a":2},"#, 1),
+            "stands in the object",
+        ),
+    ];
+    for (code, text, recorded) in unreadable {
+        let event = sign(&text, producer.key());
+        says_without_address(
+            &scene.is_rejected(&event, &Expected { status: 422, code, says: &["jo@example.com"] }),
+            recorded,
+        );
+    }
+    let elsewhere = text.replacen(producer.source(), "mailto:jo@example.com", 1);
+    let expected = Expected { status: 422, code: "source-not-allowed", says: &["mailto:jo@example.com"] };
+    says_without_address(&scene.is_rejected(&sign(&elsewhere, producer.key()), &expected), "`source`");
+    let about = Parts {
+        subject: "dataset/jo@example.com/x".to_owned(),
+        ..with_data(&producer, &format!(r#"{{"dataset":{digest}}}"#))
+    };
+    let expected = Expected { status: 422, code: "name-not-allowed", says: &["dataset/jo@example.com/x"] };
+    says_without_address(&scene.is_rejected(&producer.say(&about), &expected), "`subject`");
+    scene.is_verified();
+}
+
+#[track_caller]
+fn says_without_address(said: &EventRejected, recorded: &str) {
+    let message = said.message.as_ref().expect("a refusal has its words").as_str();
+    assert!(message.contains(recorded), "`{recorded}` is not in: {message}");
+    assert!(!serde_json::to_string(said).expect("it is JSON").contains("jo@example.com"), "{said:?}");
 }

@@ -230,7 +230,7 @@ fn ruled(decision: Decision, event: &Authentic) -> (Rule, Refusal) {
         Decision::Conflict { refusal, .. } | Decision::Later(refusal) => (Rule::Sequence, refusal),
         Decision::Duplicate | Decision::Admit { .. } => {
             let message = "the event stands in the history already".to_owned();
-            (Rule::Sequence, Refusal { code: "duplicate".into(), message })
+            (Rule::Sequence, Refusal::new("duplicate", message))
         }
     }
 }
