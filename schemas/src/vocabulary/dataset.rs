@@ -5,7 +5,7 @@
 use super::{
     artifact::{Artifact, InputRole, strong},
     lineage::{Mentions, Place, Relation, Says},
-    names::{DatasetName, Handle, Name, Text, TransformName},
+    names::{Code, DatasetName, Handle, Name, TransformName},
     object::{event, object, words},
     values::{Count, JsonObject, Time},
 };
@@ -116,8 +116,8 @@ object! {
             of: Artifact,
             /// The partitions that were taken.
             partitions: Vec<Name>,
-            /// How the rest was left out, in words.
-            filter: Text,
+            /// By which rule the rest was left out; the rule itself is an attachment with the role `filter`.
+            filter: Code,
         }
     }
 }
