@@ -188,7 +188,7 @@ pub struct Signer {
     /// When it was revoked, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
-    /// Why it was revoked.
+    /// Why it was revoked, where that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_for: Option<String>,
     /// Since when somebody else may have had it.

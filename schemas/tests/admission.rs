@@ -184,7 +184,7 @@ fn what_was_admitted_before_a_revocation_stays_and_nothing_comes_after() {
     assert_eq!(history.offer(root.says("key.revoked", &subject, &data), minute(5)), rejected("key-revoked", true));
     let registry = history.registry.unwrap();
     let enrolment = registry.enrolment(&key(10).keyid()).unwrap();
-    assert_eq!(enrolment.revocation(), Some((minute(3), "compromised")));
+    assert_eq!(enrolment.revocation(), Some((minute(3), Some("compromised"))));
     assert_eq!(enrolment.compromised_since(), Some(minute(1)));
 }
 

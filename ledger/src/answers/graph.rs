@@ -345,7 +345,7 @@ fn signer(registry: &Registry, keyid: KeyId, received: Timestamp) -> Signer {
         keyid,
         producer: enrolment.map(|key| key.producer().to_owned()).or_else(own),
         revoked_at: revocation.map(|(at, _reason)| at),
-        revoked_for: revocation.map(|(_at, reason)| reason.to_owned()),
+        revoked_for: revocation.and_then(|(_at, reason)| reason.map(str::to_owned)),
         compromised_since,
         suspect: compromised_since.is_some_and(|since| received >= since),
     }

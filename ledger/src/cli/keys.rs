@@ -164,7 +164,7 @@ pub(super) struct Revoke {
     key: String,
     /// Why: compromised, retired, ...
     #[arg(long, value_name = "CODE")]
-    reason: String,
+    reason: Option<String>,
     /// Since when somebody else may have had it (UTC)
     #[arg(long, value_name = "TIME")]
     compromised_since: Option<String>,
@@ -175,7 +175,7 @@ impl Revoke {
         let keyid = keyid(&self.key)?;
         let payload = KeyRevoked {
             keyid,
-            reason: one("reason", &self.reason)?,
+            reason: self.reason.as_deref().map(|text| one("reason", text)).transpose()?,
             compromised_since: self
                 .compromised_since
                 .as_deref()

@@ -27,11 +27,11 @@ pub struct Enrolment {
     enrolled_at: (u64, Timestamp),
 }
 
-/// When and why a key was revoked.
+/// When a key was revoked, and why, where that was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Revocation {
     received: Timestamp,
-    reason: String,
+    reason: Option<String>,
     compromised_since: Option<Timestamp>,
 }
 
@@ -71,7 +71,7 @@ impl Enrolment {
     pub(super) fn revoke(&mut self, event: &KeyRevoked, received: Timestamp) {
         self.revoked = Some(Revocation {
             received,
-            reason: event.reason.to_string(),
+            reason: event.reason.as_ref().map(ToString::to_string),
             compromised_since: event.compromised_since.as_ref().and_then(Time::timestamp),
         });
     }
@@ -138,9 +138,9 @@ impl Enrolment {
         self.revoked.is_some()
     }
 
-    /// When it was revoked, and why.
-    pub fn revocation(&self) -> Option<(Timestamp, &str)> {
-        self.revoked.as_ref().map(|revoked| (revoked.received, revoked.reason.as_str()))
+    /// When it was revoked, and why, where that was said.
+    pub fn revocation(&self) -> Option<(Timestamp, Option<&str>)> {
+        self.revoked.as_ref().map(|revoked| (revoked.received, revoked.reason.as_deref()))
     }
 
     /// Since when somebody else may have had it.

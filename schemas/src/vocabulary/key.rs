@@ -88,10 +88,10 @@ object! {
         required {
             /// The key's id.
             keyid: KeyId,
-            /// Why: `compromised`, `retired`.
-            reason: Code,
         }
         optional {
+            /// Why: `compromised`, `retired`.
+            reason: Code,
             /// Since when somebody else may have had it: answers that rest on it say so.
             compromised_since: Time,
         }

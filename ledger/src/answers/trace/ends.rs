@@ -148,8 +148,8 @@ fn count_key(keys: &mut BTreeMap<String, (Signer, BTreeSet<u64>, usize)>, event:
 fn key_warning(signer: &Signer, events: usize, suspect: usize) -> String {
     let key = text::short_hex(&signer.keyid.to_string());
     let producer = signer.producer.as_deref().unwrap_or("unknown");
-    let reason = signer.revoked_for.as_deref().unwrap_or("revoked");
-    let rests = format!("rests on {} of key {key} ({producer}), revoked since: {reason}", text::count(events, "event"));
+    let reason = signer.revoked_for.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let rests = format!("rests on {} of key {key} ({producer}), revoked since{reason}", text::count(events, "event"));
     match signer.compromised_since {
         Some(since) => format!("{rests}, compromised since {since}; {suspect} of them were received after that"),
         None => rests,
