@@ -165,7 +165,7 @@ payloads! {
     "alias.moved" => AliasMoved,
     /// A run begins.
     "run.started" => RunStarted,
-    /// A run ended and made something.
+    /// A run ended, with what it made.
     "run.completed" => RunCompleted,
     /// A run ended without a result.
     "run.failed" => RunFailed,

@@ -9,7 +9,7 @@ use super::{
     lineage::{Mentions, Place, Relation, Says},
     model::RunReference,
     names::{Code, Id, Name, PathName},
-    object::{event, non_empty, object, words},
+    object::{event, object, words},
     values::{Count, Json, Scalar, Table},
 };
 
@@ -72,11 +72,10 @@ run! {
 }
 
 run! {
-    /// `run.completed`: a run ended and made something.
+    /// `run.completed`: a run ended, with what it made.
     pub struct RunCompleted {
         required {
-            /// What it made; at least one.
-            #[serde(deserialize_with = "non_empty")]
+            /// What it made; an empty list says nothing.
             outputs: Vec<Artifact>,
         }
         optional {
