@@ -213,7 +213,7 @@ fn the_short_events_are_sound() {
     let service = "service/payments/fraud@eu-1/prod";
     for (arguments, name) in [
         (vec!["transform", "model.bin", "--kind", "tokenizer"], "transform.published"),
-        (vec!["alias", "alias/a/b", &digest], "alias.moved"),
+        (vec!["alias", "alias/a/b", &digest, "--uri", "oci://registry.example/fraud:latest"], "alias.moved"),
         (vec!["equate", "model.bin", &digest, "--method", "copied"], "artifact.equated"),
         (vec!["locate", &digest, "s3://b/k", "--mutable", "false"], "artifact.located"),
         (vec!["destroy", &digest, "s3://b/k", "--reason", "retention"], "artifact.destroyed"),

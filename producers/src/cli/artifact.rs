@@ -18,6 +18,9 @@ pub(crate) struct AliasArguments {
     alias: String,
     #[arg(value_name = "ARTIFACT", help = format!("Where it points now: {REFERENCE}"))]
     target: String,
+    /// The floating reference itself, where the name stands for one: `oci://registry.example/fraud:latest`.
+    #[arg(long)]
+    uri: Option<String>,
     /// Where it pointed before.
     #[arg(long, value_name = "ARTIFACT")]
     from: Option<String>,
@@ -29,6 +32,7 @@ pub(crate) fn alias(session: &Session<'_>, arguments: AliasArguments) -> Result<
     let payload = Object::new()
         .with("alias", &arguments.alias)
         .with("to", to.object())
+        .with_some("uri", arguments.uri)
         .with_some("from", from.map(|from| from.object()));
     session.emit_one(session.draft("alias.moved", &arguments.alias, payload, Vec::new()), None)
 }

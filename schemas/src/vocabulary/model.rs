@@ -7,6 +7,7 @@ use super::{
     lineage::{Mentions, Place, Relation, Says},
     names::{AliasName, Id, ModelName, Name},
     object::{event, object},
+    values::Uri,
 };
 use crate::digest::EventDigest;
 
@@ -58,6 +59,8 @@ event! {
             to: Artifact,
         }
         optional {
+            /// The floating reference itself, as its own tool spells it.
+            uri: Uri,
             /// Where it pointed before.
             from: Artifact,
         }
