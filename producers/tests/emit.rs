@@ -245,6 +245,8 @@ fn a_fault_is_named_with_field_and_rule_and_nothing_is_sent() {
     assert!(code == 1 && err.contains("`service`") && err.contains("schema-violation"), "{err}");
     let (code, _, err) = place.run(&["--trust", "nowhere", "remove", "--service", "service/a/b@c/d"]);
     assert!(code == 2 && err.starts_with("error: nowhere: "), "{err}");
+    let (code, _, err) = place.run(&["equate", &digest, "s3://b/k", "--method", "copied"]);
+    assert!(code == 2 && err.contains("`s3://b/k` is a place") && err.contains("hint: "), "{err}");
     assert!(place.events().is_empty());
     assert_eq!(fs::read_dir(place.path().join("outbox/sources")).unwrap().count(), 0);
 }

@@ -60,6 +60,13 @@ pub(crate) struct EquateArguments {
 pub(crate) fn equate(session: &Session<'_>, arguments: EquateArguments) -> Result<u8, Failure> {
     let a = Reference::resolve(&arguments.a)?;
     let b = Reference::resolve(&arguments.b)?;
+    for (text, side) in [(&arguments.a, &a), (&arguments.b, &b)] {
+        if !side.has_digest() {
+            return Err(Failure::usage(format!("`{text}` is a place, and what is there can change")).with_hint(
+                "two things are the same by their digests: name it by `sha256:HEX`, `IMAGE@sha256:HEX` or a path",
+            ));
+        }
+    }
     let payload = Object::new()
         .with("a", a.object())
         .with("b", b.object())

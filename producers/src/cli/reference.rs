@@ -94,6 +94,11 @@ impl Reference {
             .with_some("mediaType", self.media_type.as_ref())
     }
 
+    /// Whether it is named by more than a place.
+    pub(crate) const fn has_digest(&self) -> bool {
+        self.digest.is_some()
+    }
+
     /// `sha256:HEX`, or the address.
     pub(crate) fn text(&self) -> String {
         match (&self.digest, &self.uri) {

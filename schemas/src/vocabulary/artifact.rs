@@ -66,6 +66,16 @@ pub(super) fn strong<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Artif
     }
 }
 
+/// Reads an artifact that has a digest.
+fn identified<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Artifact, D::Error> {
+    let artifact = Artifact::deserialize(deserializer)?;
+    if artifact.digest.is_some() {
+        Ok(artifact)
+    } else {
+        Err(de::Error::custom("expected a digest: a place can change"))
+    }
+}
+
 words! {
     /// What a digest is good for, weakest first.
     pub enum Strength {
@@ -301,9 +311,11 @@ event! {
     /// `artifact.equated`: two artifacts are the same thing in two forms.
     pub struct ArtifactEquated {
         required {
-            /// The one.
+            /// The one, with a digest.
+            #[serde(deserialize_with = "identified")]
             a: Artifact,
-            /// The other.
+            /// The other, with a digest.
+            #[serde(deserialize_with = "identified")]
             b: Artifact,
             /// Why they are the same: `oci-unpacked`, `copied`, `converted-lossless`.
             method: Code,
