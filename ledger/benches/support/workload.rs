@@ -62,6 +62,10 @@ impl Bench {
                 names: vec!["dataset/bench/**".parse().unwrap()],
                 not_before: None,
                 not_after: None,
+                origin: None,
+                actor: None,
+                attachments: None,
+                annotations: None,
             }
             .into();
             let time = Timestamp::from_millis(1_790_000_000_000);

@@ -89,6 +89,10 @@ impl Enroll {
             names: all("name", &self.names)?,
             not_before: self.not_before.as_deref().map(|text| one("not-before", text)).transpose()?,
             not_after: self.not_after.as_deref().map(|text| one("not-after", text)).transpose()?,
+            origin: None,
+            actor: None,
+            attachments: None,
+            annotations: None,
         };
         decide(&self.place, &self.root, key.keyid(), payload.into(), "enrolled")
     }
@@ -145,6 +149,10 @@ impl Rotate {
             public_key: one("key", &key.to_pem())?,
             replaces: keyid(&self.old)?,
             retires_at: self.retires_at.as_deref().map(|text| one("retires-at", text)).transpose()?,
+            origin: None,
+            actor: None,
+            attachments: None,
+            annotations: None,
         };
         decide(&self.place, &self.root, key.keyid(), payload.into(), "rotated in")
     }
@@ -181,6 +189,10 @@ impl Revoke {
                 .as_deref()
                 .map(|text| one("compromised-since", text))
                 .transpose()?,
+            origin: None,
+            actor: None,
+            attachments: None,
+            annotations: None,
         };
         decide(&self.place, &self.root, keyid, payload.into(), "revoked")
     }

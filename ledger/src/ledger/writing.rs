@@ -199,7 +199,7 @@ impl Writing {
             return;
         }
         let next = Seconds::try_from(HEARTBEAT.as_secs() * 2).ok();
-        let payload = ProducerHeartbeat { next_within_seconds: next };
+        let payload = ProducerHeartbeat { next_within_seconds: next, ..ProducerHeartbeat::default() };
         match self.writer.heartbeat(payload.into()) {
             Ok(projected) => self.publish(projected),
             Err(error) => {

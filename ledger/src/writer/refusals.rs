@@ -87,6 +87,10 @@ impl Writer {
             source: facts.and_then(|facts| facts.source.parse().ok()),
             sequence: facts.and_then(|facts| Count::try_from(facts.sequence).ok()),
             previous: facts.and_then(|facts| facts.previous),
+            origin: None,
+            actor: None,
+            attachments: None,
+            annotations: None,
         };
         let index = self.say(&format!("event/{}", inspected.digest()), payload.into(), received, draft)?;
         Ok(Outcome::Rejected { index, refusal })
@@ -111,6 +115,10 @@ impl Writer {
             sequence: Count::try_from(facts.sequence).map_err(|error| WriterError::Own(error.to_string()))?,
             reason: code(&refusal)?,
             accepted: holder,
+            origin: None,
+            actor: None,
+            attachments: None,
+            annotations: None,
         };
         let index = self.say(&format!("event/{}", inspected.digest()), payload.into(), received, draft)?;
         Ok(Outcome::Conflicted { index, refusal })

@@ -3,9 +3,9 @@
 //! Promises the form of a key only. Whether it is a sound key, and whether `keyid` is its own, the registry judges.
 
 use super::{
-    lineage::{Common, Says},
+    lineage::Says,
     names::{Code, NamePattern, ProducerName, TypeName},
-    object::{distinct, object, words},
+    object::{distinct, event, words},
     values::{PublicKeyPem, SourceUri, Time},
 };
 use crate::digest::KeyId;
@@ -32,7 +32,7 @@ words! {
     }
 }
 
-object! {
+event! {
     /// `key.enrolled`: a key may speak from now on.
     pub struct KeyEnrolled {
         required {
@@ -64,7 +64,7 @@ object! {
     }
 }
 
-object! {
+event! {
     /// `key.rotated`: a key takes the place of another, with the same rights.
     pub struct KeyRotated {
         required {
@@ -82,7 +82,7 @@ object! {
     }
 }
 
-object! {
+event! {
     /// `key.revoked`: a key may not speak any more.
     pub struct KeyRevoked {
         required {
@@ -97,10 +97,6 @@ object! {
         }
     }
 }
-
-impl Common for KeyEnrolled {}
-impl Common for KeyRotated {}
-impl Common for KeyRevoked {}
 
 impl Says for KeyEnrolled {
     fn subject(&self) -> Option<String> {

@@ -67,7 +67,7 @@ object! {
     }
 }
 
-object! {
+event! {
     /// `ledgerkey.rotated`: the ledger signs with another key from the next batch on.
     pub struct LedgerKeyRotated {
         required {
@@ -85,7 +85,7 @@ object! {
     }
 }
 
-object! {
+event! {
     /// `event.rejected`: an event of an enrolled key was refused.
     pub struct EventRejected {
         required {
@@ -111,7 +111,7 @@ object! {
     }
 }
 
-object! {
+event! {
     /// `event.conflicted`: an event contradicts what its source said before.
     pub struct EventConflicted {
         required {
@@ -133,8 +133,9 @@ object! {
     }
 }
 
-object! {
+event! {
     /// `producer.heartbeat`: nothing to say, and still here.
+    #[derive(Default)]
     pub struct ProducerHeartbeat {
         required {}
         optional {
@@ -168,10 +169,6 @@ impl RecordCorrected {
 }
 
 impl Common for LedgerCreated {}
-impl Common for LedgerKeyRotated {}
-impl Common for EventRejected {}
-impl Common for EventConflicted {}
-impl Common for ProducerHeartbeat {}
 
 impl Says for LedgerCreated {
     fn subject(&self) -> Option<String> {

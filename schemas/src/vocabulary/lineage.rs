@@ -126,7 +126,7 @@ impl<'a> Mentions<'a> {
     }
 }
 
-/// The members that every producer's event may have.
+/// The members that every event but a genesis may have.
 pub(super) trait Common {
     fn origin(&self) -> Option<&Origin> {
         None

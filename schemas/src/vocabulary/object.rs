@@ -82,7 +82,7 @@ macro_rules! object {
     };
 }
 
-/// The payload of a producer's event: an object with the members that every such event may have.
+/// The payload of an event: an object with the members that every event but a genesis may have.
 macro_rules! event {
     (
         $(#[$meta:meta])*
