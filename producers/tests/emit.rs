@@ -209,14 +209,15 @@ fn the_short_events_are_sound() {
     place.write("model.bin", "m");
     place.write("corrected.json", "{\"licence\": \"CC-BY-4.0\"}");
     let digest = format!("sha256:{}", EventDigest::of(b"other"));
+    let image = format!("registry.example/payments/fraud@{digest}");
     let event = EventDigest::of(b"event").to_string();
     let service = "service/payments/fraud@eu-1/prod";
     for (arguments, name) in [
-        (vec!["transform", "model.bin", "--kind", "tokenizer"], "transform.published"),
+        (vec!["transform", "model.bin", "--kind", "tokenizer", "--name", "transform/a/b"], "transform.published"),
         (vec!["alias", "alias/a/b", &digest, "--uri", "oci://registry.example/fraud:latest"], "alias.moved"),
-        (vec!["equate", "model.bin", &digest, "--method", "copied"], "artifact.equated"),
-        (vec!["locate", &digest, "s3://b/k", "--mutable", "false"], "artifact.located"),
-        (vec!["destroy", &digest, "s3://b/k", "--reason", "retention"], "artifact.destroyed"),
+        (vec!["equate", &image, "model.bin", "--method", "copied"], "artifact.equated"),
+        (vec!["locate", &digest, "s3://b/k", "--mutable", "false", "--subject", "artifact/a/b"], "artifact.located"),
+        (vec!["destroy", "s3://b/k", "s3://b/k", "--reason", "retention"], "artifact.destroyed"),
         (vec!["model", "model.bin", "--name", "model/a/b", "--version", "3", "--run", "r1"], "model.registered"),
         (vec!["deploy", "--service", service, "--model", "model.bin", "--share", "0.10"], "deployment.requested"),
         (vec!["observe", "--service", service, "--model", &digest, "--instances", "3"], "deployment.observed"),
@@ -245,6 +246,9 @@ fn a_fault_is_named_with_field_and_rule_and_nothing_is_sent() {
     assert!(code == 1 && err.contains("`service`") && err.contains("schema-violation"), "{err}");
     let (code, _, err) = place.run(&["--trust", "nowhere", "remove", "--service", "service/a/b@c/d"]);
     assert!(code == 2 && err.starts_with("error: nowhere: "), "{err}");
+    place.write("d.csv", "1\n");
+    let (code, _, err) = place.run(&["dataset", "d.csv"]);
+    assert!(code == 2 && err.contains("whose it is") && err.contains("--name dataset/<owner>/<name>"), "{err}");
     let (code, _, err) = place.run(&["equate", &digest, "s3://b/k", "--method", "copied"]);
     assert!(code == 2 && err.contains("`s3://b/k` is a place") && err.contains("hint: "), "{err}");
     assert!(place.events().is_empty());
@@ -255,7 +259,7 @@ fn a_fault_is_named_with_field_and_rule_and_nothing_is_sent() {
 fn check_names_each_fault_with_its_line() {
     let place = Place::new();
     place.write("d.csv", "1\n");
-    place.run(&["dataset", "d.csv"]);
+    place.run(&["dataset", "d.csv", "--name", "dataset/a/b"]);
     let envelope = fs::read_to_string(place.path().join("events.jsonl")).unwrap();
     let event = String::from_utf8(Signed::from_envelope(envelope.trim_end().as_bytes()).unwrap().event).unwrap();
     let draft = r#"{"type":"alias.moved","subject":"alias/a/b","data":{"alias":"alias/a/b"}}"#;
@@ -280,7 +284,7 @@ fn drafts_and_envelopes_are_sent_and_an_envelope_can_be_taken_apart() {
             r#"{{"type":"alias.moved","subject":"alias/{name}","data":{{"alias":"alias/{name}","to":{{"digest":{{"sha256":"{digest}"}}}}}}}}"#
         )
     };
-    place.write("drafts.jsonl", &format!("{}\n{}\n", draft("a"), draft("b")));
+    place.write("drafts.jsonl", &format!("{}\n{}\n", draft("a/a"), draft("a/b")));
     let (code, out, err) = place.run(&["send", "drafts.jsonl"]);
     assert_eq!((code, out.as_str()), (0, "2 sent\n"), "{err}");
     let events = place.events();

@@ -221,7 +221,7 @@ impl Payload {
         };
         match (self.required_subject(), self.rule().map(|rule| rule.subject)) {
             (Some(required), _) if required != subject => mismatch(format!("`{required}`")),
-            (None, Some(Subject::Below(kind))) if !table::is_below(kind, subject) => mismatch(format!("`{kind}/…`")),
+            (None, Some(form)) if !form.fits(subject) => mismatch(form.to_string()),
             _ => Ok(()),
         }
     }
@@ -290,7 +290,7 @@ mod tests {
         let (path, rule) = violation("deployment.removed", r#"{"service":"service/fraud"}"#);
         assert_eq!(path, "service");
         assert!(rule.contains("service/owner/name@cluster/environment"), "{rule}");
-        let served = r#"{"service":"service/f@eu/prod","servingSet":[{"components":[{"role":"model","artifact":{"digest":{"sha256":"AB"}}}]}]}"#;
+        let served = r#"{"service":"service/payments/f@eu/prod","servingSet":[{"components":[{"role":"model","artifact":{"digest":{"sha256":"AB"}}}]}]}"#;
         let (path, rule) = violation("deployment.requested", served);
         assert_eq!(path, "servingSet[0].components[0].artifact.digest");
         assert!(rule.contains("64 lower-case hexadecimal digits, found `AB`"), "{rule}");
@@ -346,7 +346,9 @@ mod tests {
         assert_eq!(run.check_subject("job/payments/train").unwrap_err().code(), "subject-mismatch");
         let data = parse("dataset.snapshotted", r#"{"dataset":{"digest":{"sha256":"DIGEST"}}}"#).unwrap();
         assert!(data.check_subject("dataset/payments/transactions").is_ok());
-        for other in ["dataset", "dataset/", "datasets/x", "model/x", "dataset/a//b", "dataset/a b"] {
+        for other in
+            ["dataset/", "dataset/a", "datasets/a/x", "model/a/x", "dataset/a//b", "dataset/a b", "dataset/a/.."]
+        {
             assert!(data.check_subject(other).is_err(), "{other}");
         }
     }
@@ -368,7 +370,7 @@ mod tests {
                 Relation::Other(Place::Code),
             ]
         );
-        let text = r#"{"service":"service/f@eu/prod","servingSet":[{"components":[{"role":"model","artifact":{"uri":"s3://m"}}]}]}"#;
+        let text = r#"{"service":"service/payments/f@eu/prod","servingSet":[{"components":[{"role":"model","artifact":{"uri":"s3://m"}}]}]}"#;
         let relation = parse("deployment.requested", text).unwrap().artifacts()[0].relation;
         assert_eq!(relation, Relation::Component { set: 0, role: ComponentRole::Model, binding: None });
     }
@@ -376,7 +378,7 @@ mod tests {
     #[test]
     fn identities_are_joined_on_full_content_digests_only() {
         let strength = |digest: &str| {
-            let text = format!(r#"{{"alias":"alias/a","to":{{"uri":"s3://b","digest":{{{digest}}}}}}}"#);
+            let text = format!(r#"{{"alias":"alias/a/b","to":{{"uri":"s3://b","digest":{{{digest}}}}}}}"#);
             let payload = parse("alias.moved", &text).unwrap();
             let artifact = payload.artifacts()[0].artifact;
             (artifact.strength(), artifact.strong_digests().count())

@@ -40,7 +40,7 @@ pub(crate) fn alias(session: &Session<'_>, arguments: AliasArguments) -> Result<
 /// Say that two artifacts are the same thing in two forms.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  lineal-emit equate model/ registry.example.com/fraud@sha256:9f86…0a08 --method oci-unpacked")]
+  lineal-emit equate registry.example.com/payments/fraud@sha256:9f86…0a08 model/ --method oci-unpacked")]
 pub(crate) struct EquateArguments {
     #[arg(help = format!("The one: {REFERENCE}"))]
     a: String,
@@ -52,7 +52,7 @@ pub(crate) struct EquateArguments {
     /// `declared` or `observed`.
     #[arg(long)]
     basis: Option<String>,
-    /// What the event is about, `artifact/<owner>/<name>`; by default after the first one.
+    /// What the event is about, `artifact/<owner>/<name>`; needed unless the first one has an owner in its name.
     #[arg(long)]
     subject: Option<String>,
 }
@@ -72,14 +72,14 @@ pub(crate) fn equate(session: &Session<'_>, arguments: EquateArguments) -> Resul
         .with("b", b.object())
         .with("method", arguments.method)
         .with_some("basis", arguments.basis);
-    let subject = arguments.subject.unwrap_or_else(|| a.subject("artifact"));
+    let subject = arguments.subject.map_or_else(|| a.subject("artifact", "--subject"), Ok)?;
     session.emit_one(session.draft("artifact.equated", &subject, payload, Vec::new()), None)
 }
 
 /// Say where an artifact's bytes are.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  lineal-emit locate model.bin s3://models/fraud/model.bin --version-id 3HL4kqt")]
+  lineal-emit locate model.bin s3://models/fraud/model.bin --subject artifact/payments/fraud --version-id 3HL4kqt")]
 pub(crate) struct LocateArguments {
     #[arg(help = format!("The artifact: {REFERENCE}"))]
     artifact: String,
@@ -91,7 +91,7 @@ pub(crate) struct LocateArguments {
     /// Whether the place can come to hold other bytes.
     #[arg(long, value_name = "true|false")]
     mutable: Option<bool>,
-    /// What the event is about, `artifact/<owner>/<name>`; by default after the artifact.
+    /// What the event is about, `artifact/<owner>/<name>`; needed unless the artifact has an owner in its name.
     #[arg(long)]
     subject: Option<String>,
 }
@@ -103,14 +103,14 @@ pub(crate) fn locate(session: &Session<'_>, arguments: LocateArguments) -> Resul
         .with("uri", arguments.uri)
         .with_some("versionId", arguments.version_id)
         .with_some("mutable", arguments.mutable);
-    let subject = arguments.subject.unwrap_or_else(|| artifact.subject("artifact"));
+    let subject = arguments.subject.map_or_else(|| artifact.subject("artifact", "--subject"), Ok)?;
     session.emit_one(session.draft("artifact.located", &subject, payload, Vec::new()), None)
 }
 
 /// Say that an artifact's bytes are no longer at a place. Deletes nothing itself.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  lineal-emit destroy sha256:9f86…0a08 s3://models/fraud/model.bin --reason retention")]
+  lineal-emit destroy sha256:9f86…0a08 s3://models/fraud/model.bin --subject artifact/payments/fraud --reason retention")]
 pub(crate) struct DestroyArguments {
     #[arg(help = format!("The artifact: {REFERENCE}"))]
     artifact: String,
@@ -122,7 +122,7 @@ pub(crate) struct DestroyArguments {
     /// Why: retention, erasure-request, …
     #[arg(long)]
     reason: Option<String>,
-    /// What the event is about, `artifact/<owner>/<name>`; by default after the artifact.
+    /// What the event is about, `artifact/<owner>/<name>`; needed unless the artifact has an owner in its name.
     #[arg(long)]
     subject: Option<String>,
 }
@@ -134,6 +134,6 @@ pub(crate) fn destroy(session: &Session<'_>, arguments: DestroyArguments) -> Res
         .with("uri", arguments.uri)
         .with_some("versionId", arguments.version_id)
         .with_some("reason", arguments.reason);
-    let subject = arguments.subject.unwrap_or_else(|| artifact.subject("artifact"));
+    let subject = arguments.subject.map_or_else(|| artifact.subject("artifact", "--subject"), Ok)?;
     session.emit_one(session.draft("artifact.destroyed", &subject, payload, Vec::new()), None)
 }

@@ -17,11 +17,11 @@ use super::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lineal-emit dataset data/train --name dataset/payments/transactions --version 2026-11
-  lineal-emit dataset holdout.csv --derived-from sha256:9f86…0a08 --row-count 10000 --licence CC-BY-4.0")]
+  lineal-emit dataset holdout.csv --name dataset/payments/holdout --derived-from sha256:9f86…0a08 --row-count 10000 --licence CC-BY-4.0")]
 pub(crate) struct DatasetArguments {
     /// The data: a file or a folder (or a digest that was made elsewhere).
     path: String,
-    /// What the data set is called, `dataset/<owner>/<name>`; by default after the file.
+    /// What the data set is called, `dataset/<owner>/<name>`; needed unless its own name has an owner.
     #[arg(long)]
     name: Option<String>,
     /// Which version of it.
@@ -58,7 +58,7 @@ pub(crate) struct DatasetArguments {
 
 pub(crate) fn dataset(session: &Session<'_>, arguments: DatasetArguments) -> Result<u8, Failure> {
     let mut data = Reference::resolve(&arguments.path)?;
-    let subject = arguments.name.clone().unwrap_or_else(|| data.subject("dataset"));
+    let subject = arguments.name.clone().map_or_else(|| data.subject("dataset", "--name"), Ok)?;
     data.uri = arguments.uri.clone().or(data.uri);
     data.media_type.clone_from(&arguments.media_type);
     let payload = payload_of(&arguments, &data)?.with("name", &subject);
@@ -105,7 +105,7 @@ pub(crate) struct TransformArguments {
     /// feature-pipeline, preprocessor, postprocessor, tokenizer or prompt.
     #[arg(long)]
     kind: String,
-    /// What it is called, `transform/<owner>/<name>`; by default after the file.
+    /// What it is called, `transform/<owner>/<name>`; needed unless its own name has an owner.
     #[arg(long)]
     name: Option<String>,
     /// Which version of it.
@@ -124,7 +124,7 @@ pub(crate) struct TransformArguments {
 
 pub(crate) fn transform(session: &Session<'_>, arguments: TransformArguments) -> Result<u8, Failure> {
     let artifact = Reference::resolve(&arguments.artifact)?;
-    let subject = arguments.name.unwrap_or_else(|| artifact.subject("transform"));
+    let subject = arguments.name.map_or_else(|| artifact.subject("transform", "--name"), Ok)?;
     let code = arguments.code.map(|text| Reference::resolve(&text)).transpose()?;
     let schema = |path: Option<std::path::PathBuf>| path.map(|path| read_json(&path)).transpose();
     let payload = Object::new()

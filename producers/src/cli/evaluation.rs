@@ -40,7 +40,7 @@ results.json:
 pub(crate) struct Arguments {
     #[arg(long, value_name = "ARTIFACT", help = format!("The model: {REFERENCE}"))]
     model: String,
-    /// The model's name, `model/<owner>/<name>`; by default after the file.
+    /// The model's name, `model/<owner>/<name>`; needed unless its own name has an owner.
     #[arg(long)]
     name: Option<String>,
     /// Data that it is measured on, as [ROLE=]ARTIFACT (role `evaluation` unless said); repeatable.
@@ -79,7 +79,7 @@ pub(crate) fn evaluation(session: &Session<'_>, arguments: &Arguments) -> Result
     let id = arguments.evaluation_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let place = ResultsPlace::of(arguments, &id)?;
     let model = Reference::resolve(&arguments.model)?;
-    let subject = arguments.name.clone().unwrap_or_else(|| model.subject("model"));
+    let subject = arguments.name.clone().map_or_else(|| model.subject("model", "--name"), Ok)?;
     let announced = announced(arguments, &model)?;
     let identity = Object::new().with("evaluationId", &id).with("model", model.object());
 

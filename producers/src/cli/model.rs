@@ -18,7 +18,7 @@ use super::{
 pub(crate) struct Arguments {
     #[arg(help = format!("The model: {REFERENCE}"))]
     model: String,
-    /// Its name, `model/<owner>/<name>`; by default after the file.
+    /// Its name, `model/<owner>/<name>`; needed unless its own name has an owner.
     #[arg(long)]
     name: Option<String>,
     /// Which version of it.
@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
 pub(crate) fn model(session: &Session<'_>, arguments: Arguments) -> Result<u8, Failure> {
     let mut model = Reference::resolve(&arguments.model)?;
     model.uri = arguments.uri.or(model.uri);
-    let subject = arguments.name.unwrap_or_else(|| model.subject("model"));
+    let subject = arguments.name.map_or_else(|| model.subject("model", "--name"), Ok)?;
     let base = arguments.base_model.map(|text| Reference::resolve(&text)).transpose()?;
     let payload = Object::new()
         .with("model", model.object())

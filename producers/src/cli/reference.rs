@@ -107,13 +107,21 @@ impl Reference {
         }
     }
 
-    /// A subject below `kind`: by its own name if that begins so, else by the last part of its name.
-    pub(crate) fn subject(&self, kind: &str) -> String {
+    /// A subject below `kind`: its own name if that begins so, else `<kind>/<owner>/<name>` after the last two parts of
+    /// its name or address. Where there is no owner in it, `option` has to say the subject.
+    pub(crate) fn subject(&self, kind: &str, option: &str) -> Result<String, Failure> {
         let name = self.name.clone().unwrap_or_else(|| self.text());
-        let below = name.strip_prefix(kind).is_some_and(|rest| rest.starts_with('/'));
         let path: String =
             name.chars().map(|character| if is_path_character(character) { character } else { '-' }).collect();
-        if below { path } else { format!("{kind}/{}", path.rsplit('/').next().unwrap_or_default()) }
+        if path.strip_prefix(kind).is_some_and(|rest| rest.starts_with('/')) {
+            return Ok(path);
+        }
+        let mut parts = path.rsplit('/');
+        match (parts.next(), parts.next()) {
+            (Some(name), Some(owner)) if !name.is_empty() && !owner.is_empty() => Ok(format!("{kind}/{owner}/{name}")),
+            _ => Err(Failure::usage(format!("`{name}` does not say whose it is"))
+                .with_hint(format!("give it a name with an owner: {option} {kind}/<owner>/<name>"))),
+        }
     }
 }
 
@@ -185,6 +193,7 @@ mod tests {
         let found = Reference::resolve_named(&format!("model/a/b={}", path.display())).unwrap();
         assert_eq!(found.text(), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert!(found.uri.as_ref().unwrap().ends_with("/a%20b.bin"));
-        assert_eq!((found.subject("model"), found.subject("dataset")), ("model/a/b".into(), "dataset/b".into()));
+        let named = |kind: &str| found.subject(kind, "--name").unwrap();
+        assert_eq!((named("model"), named("dataset")), ("model/a/b".into(), "dataset/a/b".into()));
     }
 }

@@ -55,22 +55,27 @@ const fn is_segment_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'@' | b'+' | b'=' | b'-')
 }
 
-/// `[A-Za-z0-9._~@+=-]+(/…)*`, at most [`MAX_NAME`] characters.
-pub(super) fn is_path(text: &str) -> bool {
-    text.len() <= MAX_NAME && text.split('/').all(|segment| is_ascii_of(segment, MAX_NAME, is_segment_byte))
+/// A segment of a path. One of dots alone would step out of a pattern, for whoever reads names as files.
+fn is_segment(text: &str) -> bool {
+    is_ascii_of(text, MAX_NAME, is_segment_byte) && text.bytes().any(|byte| byte != b'.')
 }
 
-/// A path whose first segment is `kind` and that goes on.
-fn is_path_of(kind: &str, text: &str) -> bool {
-    is_path(text) && text.strip_prefix(kind).is_some_and(|rest| rest.starts_with('/'))
+/// Segments of `[A-Za-z0-9._~@+=-]+` with `/` between, none of dots alone, at most [`MAX_NAME`] characters.
+pub(super) fn is_path(text: &str) -> bool {
+    text.len() <= MAX_NAME && text.split('/').all(is_segment)
+}
+
+/// `<kind>/<owner>/<name>`, where both can be paths.
+pub(super) fn is_path_of(kind: &str, text: &str) -> bool {
+    is_path(text)
+        && text.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')).is_some_and(|rest| rest.contains('/'))
 }
 
 /// `service/<owner>/<name>@<cluster>/<environment>`.
 fn is_service(text: &str) -> bool {
-    let placed = text.split_once('@').is_some_and(|(name, place)| {
-        !name.ends_with('/') && !place.contains('@') && !place.starts_with('/') && place.split('/').count() == 2
-    });
-    is_path_of("service", text) && placed
+    let placed = |place: &str| is_path(place) && !place.contains('@') && place.split('/').count() == 2;
+    text.len() <= MAX_NAME
+        && text.split_once('@').is_some_and(|(name, place)| is_path_of("service", name) && placed(place))
 }
 
 fn is_code(text: &str) -> bool {
@@ -112,24 +117,24 @@ text! {
     |text| is_ascii_of(text, 200, |byte| is_segment_byte(byte) || matches!(byte, b':' | b'/'))
 }
 text! {
-    /// A path of ASCII segments: a job's namespace or name.
-    pub struct PathName; "a path of A-Z, a-z, 0-9 and `._~@+=-`, at most 256 characters", is_path
+    /// A path of ASCII segments, none of dots alone: a job's namespace or name.
+    pub struct PathName; "a path of A-Z, a-z, 0-9 and `._~@+=-`, at most 256 characters, no segment of dots alone", is_path
 }
 text! {
     /// `dataset/<owner>/<name>`.
-    pub struct DatasetName; "a path that begins with `dataset/`", |text| is_path_of("dataset", text)
+    pub struct DatasetName; "a name like `dataset/owner/name`", |text| is_path_of("dataset", text)
 }
 text! {
     /// `transform/<owner>/<name>`.
-    pub struct TransformName; "a path that begins with `transform/`", |text| is_path_of("transform", text)
+    pub struct TransformName; "a name like `transform/owner/name`", |text| is_path_of("transform", text)
 }
 text! {
     /// `model/<owner>/<name>`.
-    pub struct ModelName; "a path that begins with `model/`", |text| is_path_of("model", text)
+    pub struct ModelName; "a name like `model/owner/name`", |text| is_path_of("model", text)
 }
 text! {
     /// `alias/<owner>/<name>`.
-    pub struct AliasName; "a path that begins with `alias/`", |text| is_path_of("alias", text)
+    pub struct AliasName; "a name like `alias/owner/name`", |text| is_path_of("alias", text)
 }
 text! {
     /// `service/<owner>/<name>@<cluster>/<environment>`.
@@ -172,7 +177,8 @@ mod tests {
         for right in ["model/payments/**", "model/payments/fraud"] {
             assert!(right.parse::<NamePattern>().is_ok(), "{right}");
         }
-        for wrong in ["**", "/**", "model/*", "model/**/x", "model//**", "model/a b"] {
+        for wrong in ["**", "/**", "model/*", "model/**/x", "model//**", "model/a b", "model/../**", "model/./x", ".."]
+        {
             assert!(wrong.parse::<NamePattern>().is_err(), "{wrong}");
         }
     }
@@ -182,14 +188,29 @@ mod tests {
         assert!("service/payments/fraud@eu-1/prod".parse::<ServiceName>().is_ok());
         for wrong in [
             "service/payments/fraud",
-            "service/f@eu-1",
-            "service/f@@a/b",
-            "service/@a/b",
-            "service/f@/b",
-            "service/f@a/b/c",
-            "model/f@a/b",
+            "service/f@a/b",
+            "service/p/f@eu-1",
+            "service/p/f@@a/b",
+            "service/p/@a/b",
+            "service/p/f@/b",
+            "service/p/f@a/b/c",
+            "service/p/f@a/..",
+            "service/../f@a/b",
+            "model/p/f@a/b",
         ] {
             assert!(wrong.parse::<ServiceName>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_an_owner_and_steps_nowhere() {
+        for right in ["model/payments/fraud", "model/a/b/c", "model/.a/b..c", "model/a/...b"] {
+            assert!(right.parse::<ModelName>().is_ok(), "{right}");
+        }
+        for wrong in
+            ["model/fraud", "model/", "model//x", "model/a/", "model/../x", "model/a/./x", "model/a/..", "models/a/b"]
+        {
+            assert!(wrong.parse::<ModelName>().is_err(), "{wrong}");
         }
     }
 

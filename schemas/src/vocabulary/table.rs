@@ -2,9 +2,11 @@
 //!
 //! Promises one line a type, in the order of docs/EVENTS.md. Never looks at a payload or a key.
 
+use std::fmt;
+
 use super::{
     key::Role::{self, Admin, Approver, Data, Deployer, Enroller, Evaluator, Observer, Trainer},
-    names::is_path,
+    names::{is_path, is_path_of},
 };
 
 /// What holds for every event of one type.
@@ -42,15 +44,35 @@ pub enum Signer {
 /// What the subject of an event can be. [`super::Payload::required_subject`] narrows it where the payload fixes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
-    /// A path below this kind: `dataset` for `dataset/payments/transactions`.
+    /// `<kind>/<owner>/<name>`: `dataset` for `dataset/payments/transactions`.
+    Owned(&'static str),
+    /// A path below this kind, whose things have no owner: `key` for `key/<keyid>`.
     Below(&'static str),
-    /// Anything that the key may speak of.
+    /// Any path that the key may speak of.
     AnyInScope,
 }
 
-/// Whether `subject` is `kind/` and a path.
-pub(super) fn is_below(kind: &str, subject: &str) -> bool {
-    subject.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_path)
+impl Subject {
+    /// Whether `subject` has this form.
+    pub(super) fn fits(self, subject: &str) -> bool {
+        match self {
+            Self::Owned(kind) => is_path_of(kind, subject),
+            Self::Below(kind) => {
+                subject.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_path)
+            }
+            Self::AnyInScope => is_path(subject),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Owned(kind) => write!(f, "`{kind}/<owner>/<name>`"),
+            Self::Below(kind) => write!(f, "`{kind}/…`"),
+            Self::AnyInScope => f.write_str("a path"),
+        }
+    }
 }
 
 /// The rule of the type that CloudEvents call `kind` (`dev.lineal.<name>.v1`).
@@ -75,22 +97,22 @@ macro_rules! rules {
 }
 
 rules! {
-    "dataset.snapshotted", Producer, &[Data, Trainer], Subject::Below("dataset");
-    "transform.published", Producer, &[Data, Trainer], Subject::Below("transform");
-    "artifact.equated", Producer, &[Data, Trainer, Deployer], Subject::Below("artifact");
-    "artifact.located", Producer, &[Data, Trainer, Deployer], Subject::Below("artifact");
-    "artifact.destroyed", Producer, &[Data, Trainer, Deployer], Subject::Below("artifact");
-    "alias.moved", Producer, &[Data, Trainer, Deployer], Subject::Below("alias");
-    "run.started", Producer, &[Trainer], Subject::Below("job");
-    "run.completed", Producer, &[Trainer], Subject::Below("job");
-    "run.failed", Producer, &[Trainer], Subject::Below("job");
-    "model.registered", Producer, &[Trainer, Deployer], Subject::Below("model");
-    "evaluation.started", Producer, &[Evaluator], Subject::Below("model");
-    "evaluation.completed", Producer, &[Evaluator], Subject::Below("model");
-    "deployment.requested", Producer, &[Deployer], Subject::Below("service");
-    "deployment.observed", Producer, &[Observer], Subject::Below("service");
-    "deployment.rolledback", Producer, &[Deployer], Subject::Below("service");
-    "deployment.removed", Producer, &[Deployer], Subject::Below("service");
+    "dataset.snapshotted", Producer, &[Data, Trainer], Subject::Owned("dataset");
+    "transform.published", Producer, &[Data, Trainer], Subject::Owned("transform");
+    "artifact.equated", Producer, &[Data, Trainer, Deployer], Subject::Owned("artifact");
+    "artifact.located", Producer, &[Data, Trainer, Deployer], Subject::Owned("artifact");
+    "artifact.destroyed", Producer, &[Data, Trainer, Deployer], Subject::Owned("artifact");
+    "alias.moved", Producer, &[Data, Trainer, Deployer], Subject::Owned("alias");
+    "run.started", Producer, &[Trainer], Subject::Owned("job");
+    "run.completed", Producer, &[Trainer], Subject::Owned("job");
+    "run.failed", Producer, &[Trainer], Subject::Owned("job");
+    "model.registered", Producer, &[Trainer, Deployer], Subject::Owned("model");
+    "evaluation.started", Producer, &[Evaluator], Subject::Owned("model");
+    "evaluation.completed", Producer, &[Evaluator], Subject::Owned("model");
+    "deployment.requested", Producer, &[Deployer], Subject::Owned("service");
+    "deployment.observed", Producer, &[Observer], Subject::Owned("service");
+    "deployment.rolledback", Producer, &[Deployer], Subject::Owned("service");
+    "deployment.removed", Producer, &[Deployer], Subject::Owned("service");
     "record.corrected", Producer, ANY, Subject::AnyInScope;
     "producer.heartbeat", ProducerOrLedger, ANY, Subject::AnyInScope;
     "key.enrolled", RootOrProducer, &[Enroller], Subject::Below("key");

@@ -331,6 +331,49 @@ def make_events():
          with_data({**DATASET, "name": "dataset/payments/refunds"}), "subject-mismatch")
 
 
+def make_vocabulary():
+    """What the vocabulary asks of names and of single types. Last of all, so that earlier cases keep their ids."""
+    def case(name, what, kind, subject, data, error):
+        data = event(kind, subject, data)
+        write("event", name, what, {"event": data} | ({} if error else {"digest": sha256(data)}), error)
+
+    file = {"digest": {"sha256": sha256(b"weights")}}
+    elsewhere = {"uri": "s3://models/fraud"}
+    run = {"runId": "run-17", "job": {"namespace": "payments", "name": "train", "kind": "train"}}
+    key = Key("producer one")
+    enrolled = {"keyid": key.keyid, "publicKey": key.pem, "producer": "one", "sources": ["https://ci.example/**"],
+                "roles": ["data"], "types": ["dataset.snapshotted"], "names": ["dataset/payments/**"]}
+
+    # Names and subjects.
+    case("name-without-owner", "a name is `<kind>/<owner>/<name>`", *SNAPSHOT, {**DATASET, "name": "dataset/transactions"}, "schema-violation")
+    case("name-with-a-step-up", "no segment is of dots alone", "model.registered", "model/payments/../fraud",
+         {"model": file, "name": "model/payments/../fraud"}, "schema-violation")
+    case("service-without-owner", "a service has an owner as well", "deployment.removed", "service/fraud@eu-1/prod",
+         {"service": "service/fraud@eu-1/prod"}, "schema-violation")
+    case("job-with-a-dot", "no segment is of dots alone", "run.started", "job/payments/.",
+         {**run, "job": {"namespace": "payments", "name": ".", "kind": "train"}}, "schema-violation")
+    case("pattern-with-a-step-up", "a name pattern is a path", "key.enrolled", f"key/{key.keyid}",
+         {**enrolled, "names": ["dataset/payments/../**"]}, "schema-violation")
+    case("subject-without-owner", "a subject is `<kind>/<owner>/<name>`", SNAPSHOT[0], "dataset/transactions", DATASET, "subject-mismatch")
+    case("subject-with-a-step-up", "no segment is of dots alone", SNAPSHOT[0], "dataset/payments/../transactions", DATASET, "subject-mismatch")
+    case("heartbeat-about-no-path", "any subject, but a path", "producer.heartbeat", "dataset/payments/../x", {}, "subject-mismatch")
+    case("valid-name-with-dots", "dots within a segment", "model.registered", "model/payments/..fraud/v1.2..",
+         {"model": file, "name": "model/payments/..fraud/v1.2.."}, None)
+
+    # Single types.
+    case("equated-without-digest", "a place can change: what is equated has a digest", "artifact.equated", "artifact/payments/fraud",
+         {"a": file, "b": elsewhere, "method": "copied"}, "schema-violation")
+    case("filter-in-words", "a filter is a code, its text an attachment", *SNAPSHOT,
+         {**DATASET, "subset": {"filter": "rows of jo@example.com"}}, "schema-violation")
+    case("valid-run-that-made-nothing", "an empty list of outputs", "run.completed", "job/payments/train", {**run, "outputs": []}, None)
+    case("valid-alias-of-a-reference", "an alias that stands for a floating reference", "alias.moved", "alias/payments/fraud/latest",
+         {"alias": "alias/payments/fraud/latest", "to": file, "uri": "oci://registry.example/fraud:latest"}, None)
+    case("valid-revocation-without-reason", "nobody has to say why", "key.revoked", f"key/{key.keyid}", {"keyid": key.keyid}, None)
+    case("valid-annotated-heartbeat", "every event but a genesis may have annotations and attachments", "producer.heartbeat",
+         "service/payments/fraud@eu-1/prod", {"attachments": [{"role": "note", "digest": {"sha256": sha256(b"")}, "size": 0}],
+                                              "annotations": {"shift": "night"}}, None)
+
+
 def flat(data):
     if isinstance(data, bytes):
         return data
@@ -1006,6 +1049,7 @@ def main():
     make_authority()
     make_sequence()
     make_entries()
+    make_vocabulary()
     folders = sorted({folder for folder, _ in WRITTEN})
     print({folder: sum(1 for other, _ in WRITTEN if other == folder) for folder in folders}, len(WRITTEN))
 
