@@ -12,7 +12,7 @@
 //! | `d` index/64 | 64 places of 16 bytes: the first 8 of the event's digest, the last 8 of its id |
 //! | `a` algorithm digest index | an event that mentions that artifact |
 //! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
-//! | `t` digest | index of an event that names this attachment |
+//! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
 //! | `k` index | a key event |
 //!
 //! What every event has a place in stands 64 together under one key: sled pays by the key, in time and in memory. The
@@ -28,17 +28,20 @@ use lineal_schemas::{
     digest::{EventDigest, sha256},
     facts::Facts,
     sequence::SourceState,
-    vocabulary::{Payload, TYPES, artifact::Artifact},
+    vocabulary::{
+        Payload, TYPES,
+        artifact::{Artifact, Attachment},
+    },
 };
-
+use serde::Deserialize;
 use serde_json::Value;
 
 pub mod store;
 
 use self::store::{Batch, Store, StoreError};
 
-/// Changes whenever a key or value changes its form: another number means making it again.
-const FORMAT: u32 = 2;
+/// Changes whenever keys or values change: another number means making it again.
+const FORMAT: u32 = 3;
 
 const STAMP_KEY: &[u8] = b"z";
 
@@ -350,9 +353,12 @@ fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelves<'_>) -> R
         for prefix in corrected_keys(corrected.data.as_str()) {
             batch.put([prefix, index.to_vec()].concat(), []);
         }
+        for attachment in corrected_attachments(corrected.data.as_str()) {
+            batch.put(attachment_key(&attachment), index);
+        }
     }
     for attachment in payload.attachments() {
-        batch.put(key(b't', &[attachment.digest.sha256.as_str().as_bytes()]), index);
+        batch.put(attachment_key(attachment), index);
     }
     match payload {
         Payload::EventRejected(refused) => batch.put(key(b'x', &[refused.event.as_bytes()]), index),
@@ -382,6 +388,20 @@ fn corrected_keys(data: &str) -> Vec<Vec<u8>> {
         }
     }
     keys
+}
+
+/// The attachments that the data of a correction names, as the payload that it replaces would.
+fn corrected_attachments(data: &str) -> Vec<Attachment> {
+    #[derive(Default, Deserialize)]
+    struct Named {
+        #[serde(default)]
+        attachments: Vec<Attachment>,
+    }
+    serde_json::from_str::<Named>(data).unwrap_or_default().attachments
+}
+
+fn attachment_key(attachment: &Attachment) -> Vec<u8> {
+    key(b't', &[attachment.digest.sha256.as_str().as_bytes()])
 }
 
 fn strong_keys(artifact: &Artifact) -> impl Iterator<Item = Vec<u8>> + '_ {

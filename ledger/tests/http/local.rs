@@ -55,6 +55,27 @@ fn an_attachment_is_stored_once_an_event_names_it_and_only_as_it_was_named() {
     assert!(reply.starts_with("HTTP/1.1 413 "), "{reply}");
 }
 
+/// Only the corrected event's own attachments were taken: the listing that a correction put in their place was not.
+#[test]
+fn an_attachment_that_only_a_correction_names_is_stored() {
+    let mut served = Served::start();
+    let mut source = served.producer(10);
+    let snapshot = source.snapshot();
+    assert_eq!(served.post(&snapshot).status, 201);
+    let listing = b"the right one";
+    let digest = EventDigest::of(listing);
+    let data = json!({
+        "dataset": {"digest": {"sha256": EventDigest::of(b"")}},
+        "attachments": [{"role": "listing", "digest": {"sha256": digest}, "size": listing.len()}],
+    });
+    let correction = json!({"corrects": snapshot.digest(), "data": data});
+    let corrected = served.post(&source.says("record.corrected", SUBJECT, &correction));
+    assert_eq!(corrected.status, 201, "{}", corrected.text());
+    let path = format!("/attachments/{digest}");
+    assert_eq!(served.ask("PUT", &path, &[], listing).status, 201);
+    assert_eq!(served.found(&path), listing);
+}
+
 #[test]
 fn it_says_how_it_is() {
     let mut served = Served::start();

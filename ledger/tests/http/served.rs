@@ -170,7 +170,7 @@ impl Served {
         let data = json!({
             "keyid": keyid, "publicKey": key(seed).public().to_pem(), "producer": "payments-ci",
             "sources": ["https://ci.example/payments/**"], "roles": ["data"],
-            "types": ["dataset.snapshotted"], "names": ["dataset/payments/**"],
+            "types": ["dataset.snapshotted", "record.corrected"], "names": ["dataset/payments/**"],
         });
         let enrolled = self.root.says("key.enrolled", &format!("key/{keyid}"), &data);
         assert_eq!(self.post(&enrolled).status, 201);
