@@ -168,6 +168,26 @@ fn a_vendors_model_ends_at_a_declared_boundary() {
     assert!(trace.to_text(Style::Plain).contains("supplied by Acme Models"));
 }
 
+/// Asked for by its own name, it was broken: "no strong digest", as if somebody had forgotten it.
+#[test]
+fn a_vendors_model_that_nobody_has_a_digest_of_ends_at_a_declared_boundary() {
+    let mut world = World::begin();
+    let hosted = r#"{"model":{"uri":"https://vendor.example/scorer"},"name":"model/wine/scorer","version":"7","supplier":"Acme Models"}"#;
+    let index = world.send("trainer", "model.registered", "model/wine/scorer", hosted);
+    for asked in ["model/wine/scorer", "model/wine/scorer@7", &format!("#{index}")] {
+        let trace = world.trace(asked);
+        assert_eq!((trace.verdict, trace.exit_code()), (Verdict::Boundary, 0), "{asked}: {}", trace.answer);
+        assert!(trace.boundaries[0].starts_with("model/wine/scorer v7"), "{:?}", trace.boundaries);
+        assert!(trace.to_text(Style::Plain).contains("made outside, supplied by Acme Models"), "{asked}");
+        assert_eq!(trace.nodes[0].events[0].index, index);
+    }
+    let own = r#"{"model":{"uri":"s3://models/x"},"name":"model/wine/own"}"#;
+    world.send("trainer", "model.registered", "model/wine/own", own);
+    let trace = world.trace("model/wine/own");
+    assert_eq!(trace.verdict, Verdict::Broken);
+    assert!(trace.missing[0].contains("has no strong digest"), "{:?}", trace.missing);
+}
+
 #[test]
 fn a_circle_in_declared_lineage_is_finite_and_reported() {
     let mut world = World::begin();

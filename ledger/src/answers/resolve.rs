@@ -287,12 +287,16 @@ fn newest(reader: &mut Reader<'_>, subject: &str, version: Option<&str>) -> Resu
         version.is_none_or(|version| version_of(&told.payload).is_some_and(|own| is_version(own, version)))
     });
     let Some(first) = told.first() else { return Ok(None) };
-    if matches!(first.payload, Payload::RunCompleted(_)) {
-        return Ok(Some(Target::Event(first.index).into()));
-    }
-    let artifact = main_artifact(&first.payload).cloned().map(Box::new);
     let notes = others_named(subject, &told).into_iter().collect();
-    Ok(artifact.map(|artifact| Resolved { target: Target::Artifact(artifact), notes }))
+    let target = match &first.payload {
+        Payload::RunCompleted(_) => Some(Target::Event(first.index)),
+        // What nobody has a digest of is known by its registration alone.
+        Payload::ModelRegistered(registered) if strong(&registered.model).is_empty() => {
+            Some(Target::Event(first.index))
+        }
+        payload => main_artifact(payload).cloned().map(Box::new).map(Target::Artifact),
+    };
+    Ok(target.map(|target| Resolved { target, notes }))
 }
 
 fn is_version(own: &str, asked: &str) -> bool {

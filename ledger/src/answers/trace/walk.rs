@@ -5,7 +5,7 @@
 //! nothing says what something was made from, a node says that. (docs/DESIGN.md)
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     rc::Rc,
 };
 
@@ -16,6 +16,7 @@ use lineal_schemas::{
         artifact::{Artifact, Basis, Influence, InputRole},
         deployment::{ComponentRole, ServedSet},
         lineage::Relation,
+        model::ModelRegistered,
         run::{JobKind, RunCompleted},
     },
 };
@@ -29,6 +30,8 @@ use crate::answers::{
 };
 
 mod artifact;
+
+use artifact::is_outside;
 
 /// What the walk found.
 #[derive(Debug, Default)]
@@ -171,6 +174,9 @@ impl Walk<'_, '_> {
             Payload::DeploymentRequested(request) => {
                 self.service(&told, &request.serving_set, Basis::Declared, Serving::Asked)
             }
+            Payload::ModelRegistered(registered) if is_outside(registered) && strong(&registered.model).is_empty() => {
+                self.begin_outside(&told, registered)
+            }
             payload => match main_artifact(payload) {
                 Some(artifact) => self.begin_at_artifact(artifact),
                 None => {
@@ -178,6 +184,13 @@ impl Walk<'_, '_> {
                 }
             },
         }
+    }
+
+    /// At a model that was made outside and that nobody has a digest of: its registration says all that is known.
+    fn begin_outside(&mut self, told: &Rc<Told>, registered: &ModelRegistered) -> Result<(), AnswerError> {
+        let alone = Identity { digests: BTreeSet::new(), said: vec![told.clone()] };
+        let at = self.add(artifact_node(&registered.model, Some(&alone), NodeKind::Model));
+        self.outside(at, &alone, told, registered)
     }
 
     fn begin_at_service(&mut self, service: &str, now: Timestamp) -> Result<(), AnswerError> {

@@ -40,6 +40,11 @@ struct Account {
     named_run: Option<String>,
 }
 
+/// Whether a model was made elsewhere, by declaration.
+pub(super) fn is_outside(registered: &ModelRegistered) -> bool {
+    registered.external.unwrap_or_else(|| registered.supplier.is_some())
+}
+
 impl Walk<'_, '_> {
     pub(super) fn artifact(&mut self, at: usize, identity: Option<&Rc<Identity>>) -> Result<(), AnswerError> {
         let Some(identity) = identity else {
@@ -62,6 +67,21 @@ impl Walk<'_, '_> {
             let measured = measured::of_model(self.reader, identity, at);
             self.walked.measurements.extend(measured);
         }
+        self.conclude(at, &account);
+        Ok(())
+    }
+
+    /// The step at a model of which only this registration is known.
+    pub(super) fn outside(
+        &mut self,
+        at: usize,
+        alone: &Identity,
+        told: &Rc<Told>,
+        registered: &ModelRegistered,
+    ) -> Result<(), AnswerError> {
+        let mut account = Account::default();
+        self.registered(at, alone, told, registered, &mut account)?;
+        self.show_events(at, alone);
         self.conclude(at, &account);
         Ok(())
     }
@@ -183,7 +203,7 @@ impl Walk<'_, '_> {
         registered: &ModelRegistered,
         account: &mut Account,
     ) -> Result<(), AnswerError> {
-        let outside = registered.external.unwrap_or_else(|| registered.supplier.is_some());
+        let outside = is_outside(registered);
         if outside {
             account.given.insert(Given::Outside);
             let supplier = registered.supplier.as_ref().map_or("somebody else", |supplier| supplier.as_str());
