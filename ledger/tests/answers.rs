@@ -154,6 +154,25 @@ fn a_run_whose_data_nobody_described_is_broken_and_so_is_one_without_data() {
     assert_eq!(trace.missing, ["run run-2 names nothing that it used"]);
 }
 
+/// It was answered as if the service had ended, though most of it had not been looked at.
+#[test]
+fn nothing_in_the_part_that_was_seen_is_not_nothing() {
+    let mut world = World::begin();
+    let at = world.clock.wall();
+    let data = format!(
+        r#"{{"service":"{SERVICE}","servingSet":[],"observedAt":"{at}","observer":"probe-1","complete":false}}"#
+    );
+    world.send("observer", "deployment.observed", SERVICE, &data);
+    let running = world.running();
+    assert_eq!((running.services[0].status, running.exit_code()), (Status::Partial, 2));
+    assert!(running.ended.is_empty() && running.answer.contains("seen in part: nothing"), "{}", running.answer);
+    let trace = world.trace(SERVICE);
+    assert!(trace.answer.starts_with(&format!("{SERVICE} runs, as far as it was seen, nothing")), "{}", trace.answer);
+    assert_eq!(trace.missing, [format!("{SERVICE} was seen in part, with nothing that serves")]);
+    world.observe(SERVICE, "", "");
+    assert_eq!(world.running().ended.len(), 1, "once all of it was seen");
+}
+
 #[test]
 fn a_vendors_model_ends_at_a_declared_boundary() {
     let mut world = World::begin();

@@ -221,7 +221,8 @@ fn state(
         return Ok(Some(ended(reader, service, newest)));
     };
     let unknown_since = due(newest.at, observed.next_within_seconds).filter(|due| *due < now);
-    if observed.serving_set.is_empty() && unknown_since.is_none() {
+    // Where only a part was seen, the rest may well run something.
+    if observed.serving_set.is_empty() && observed.complete && unknown_since.is_none() {
         return Ok(Some(ended(reader, service, newest)));
     }
     let mut serving_sets = Vec::new();

@@ -45,7 +45,8 @@ pub(in crate::answers) fn trace_line(trace: &Trace, serving: Option<Serving>) ->
 }
 
 fn serves(service: &str, serving: Serving, trace: &Trace) -> String {
-    let models = list(&served(trace));
+    let models = served(trace);
+    let models = if models.is_empty() { "nothing".to_owned() } else { list(&models) };
     match serving {
         Serving::Runs => format!("{service} runs {models}"),
         Serving::Partly => format!("{service} runs, as far as it was seen, {models}"),

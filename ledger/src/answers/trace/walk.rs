@@ -207,7 +207,7 @@ impl Walk<'_, '_> {
                 let overdue = due(newest.at, observed.next_within_seconds).filter(|due| *due < now);
                 match overdue {
                     Some(since) => Serving::Unknown(since),
-                    None if observed.serving_set.is_empty() => Serving::Ended(newest.at),
+                    None if observed.serving_set.is_empty() && observed.complete => Serving::Ended(newest.at),
                     None if observed.complete => Serving::Runs,
                     None => Serving::Partly,
                 }
@@ -229,7 +229,9 @@ impl Walk<'_, '_> {
         let at = self.add(node);
         self.walked.serving = Some(status);
         if sets.iter().all(|set| set.components.is_empty()) {
-            self.missing(at, format!("{} serves nothing", told.subject));
+            let what =
+                if status == Serving::Partly { "was seen in part, with nothing that serves" } else { "serves nothing" };
+            self.missing(at, format!("{} {what}", told.subject));
         }
         for (position, set) in sets.iter().enumerate() {
             for component in &set.components {
