@@ -81,7 +81,7 @@ pub struct ServiceState {
     pub service: String,
     /// Whether it is known to run.
     pub status: Status,
-    /// The first observation of just these serving sets, without others between.
+    /// The first observation of just this serving set, without others between.
     pub since: Timestamp,
     /// The last observation.
     pub last_observed: Timestamp,
@@ -92,9 +92,9 @@ pub struct ServiceState {
     pub observer: String,
     /// The observation.
     pub observation: EventRef,
-    /// What was seen.
+    /// What was seen: the parts of the serving set.
     pub serving_sets: Vec<SetState>,
-    /// The last request for just these serving sets; absent where nobody asked for them.
+    /// The last request for just this serving set; absent where nobody asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<Requested>,
     /// What else should be known.
@@ -115,7 +115,7 @@ pub struct Requested {
     pub event: EventRef,
 }
 
-/// One serving set.
+/// A part of the serving set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SetState {
@@ -125,13 +125,13 @@ pub struct SetState {
     /// How many instances there were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<u64>,
-    /// The first observation of this set, without one that lacks it between.
+    /// The first observation of this part, without one that lacks it between.
     pub since: Timestamp,
     /// What it consists of.
     pub components: Vec<ComponentState>,
 }
 
-/// A part of a serving set.
+/// What a part of the serving set consists of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentState {
@@ -305,7 +305,7 @@ pub(super) fn all_digests(artifact: &Artifact) -> Vec<NamedDigest> {
     artifact.digests().map(owned).collect()
 }
 
-/// Whether an observation has a set of just these components, of whatever share.
+/// Whether an observation has a part of just these components, of whatever share.
 fn holds(reader: &mut Reader<'_>, seen: &Seen, set: &ServedSet) -> Result<bool, AnswerError> {
     for other in seen.sets() {
         if same_set(reader, set, other)? {
@@ -354,7 +354,7 @@ fn same_set(reader: &mut Reader<'_>, one: &ServedSet, other: &ServedSet) -> Resu
     Ok(true)
 }
 
-/// The last request, or declared rollback, for just these sets.
+/// The last request, or declared rollback, for just this serving set.
 fn requested(reader: &mut Reader<'_>, service: &str, sets: &[ServedSet]) -> Result<Option<Requested>, AnswerError> {
     let asked = reader.told_about(service, &["deployment.requested", "deployment.rolledback"])?;
     let mut standing = true;
@@ -387,7 +387,7 @@ fn asks(reader: &mut Reader<'_>, told: &Rc<Told>) -> Result<Option<Asked>, Answe
     }
 }
 
-/// The serving sets that an event names.
+/// The serving set that an event names.
 pub(super) fn sets_of(payload: &Payload) -> Option<&[ServedSet]> {
     match payload {
         Payload::DeploymentRequested(request) => Some(&request.serving_set),

@@ -284,10 +284,10 @@ pub struct Edge {
     /// Of an input: what it had influence on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub influence: Option<Influence>,
-    /// Of a component: the position of its serving set.
+    /// Of a component: the position of its part in the serving set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serving_set: Option<usize>,
-    /// Of a component: its set's part of the traffic.
+    /// Of a component: its part's share of the traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<String>,
     /// How the producer knows.

@@ -25,7 +25,7 @@ struct ServingSet {
     /// How many instances of it there are.
     #[arg(long, value_name = "N")]
     instances: Option<u64>,
-    /// A JSON file with the whole list of serving sets, for more than one.
+    /// A JSON file with the whole serving set, for more than one part.
     #[arg(long = "serving-set", value_name = "FILE", conflicts_with_all = ["model", "components", "share", "instances"])]
     file: Option<PathBuf>,
 }

@@ -1,7 +1,8 @@
 //! Deployments: requested, observed, rolled back, removed. Three facts, never one: asking is not running.
 //!
-//! Promises that a service is a list of serving sets, because it is more than one model. Never says what runs from
-//! what was asked for.
+//! Promises that what serves is a list of parts, because a service is more than one model: that list is the serving set,
+//! the unit of rollback, of diff and of release (the first observation of a new one). Never says what runs from what was
+//! asked for.
 
 use super::{
     artifact::{Artifact, Input},
@@ -13,7 +14,7 @@ use super::{
 use crate::digest::EventDigest;
 
 object! {
-    /// One serving set: what answers a share of a service's traffic together. The unit of rollback and of diff.
+    /// A part of a serving set: what answers one share of the traffic together.
     pub struct ServedSet {
         required {
             /// What it consists of; at least one.
@@ -30,7 +31,7 @@ object! {
 }
 
 object! {
-    /// A part of a serving set.
+    /// What a part of a serving set consists of.
     pub struct Component {
         required {
             /// What it does there.
@@ -83,7 +84,7 @@ event! {
         required {
             /// Where; the event's subject.
             service: ServiceName,
-            /// What; at least one set.
+            /// What: the serving set, of at least one part.
             #[serde(deserialize_with = "non_empty")]
             serving_set: Vec<ServedSet>,
         }
@@ -104,7 +105,8 @@ event! {
         required {
             /// Where; the event's subject.
             service: ServiceName,
-            /// What runs; an empty list says that nothing does.
+            /// What runs: the serving set. An empty list says that nothing does, or with `complete: false` that nothing was
+            /// seen.
             serving_set: Vec<ServedSet>,
             /// When it was seen.
             observed_at: Time,

@@ -37,7 +37,7 @@ pub enum Relation {
     Output,
     /// It serves.
     Component {
-        /// The position of its serving set in the event's list, from 0.
+        /// The position of its part in the serving set, from 0.
         set: usize,
         /// What it does there.
         role: ComponentRole,

@@ -102,7 +102,7 @@ impl Link {
     }
 }
 
-/// An edge by its ends, its kind, its role and its serving set.
+/// An edge by its ends, its kind, its role and its part of the serving set.
 type Drawn = (usize, usize, EdgeKind, Option<String>, Option<usize>);
 
 /// Where an artifact's node is, and what its strong digests join.
