@@ -42,7 +42,7 @@ event! {
             public_key: PublicKeyPem,
             /// Whose key it is; kept across its keys.
             producer: ProducerName,
-            /// The CloudEvents sources that it may use.
+            /// The CloudEvents sources that it may use: literals, or `…/**` for all below.
             #[serde(deserialize_with = "distinct")]
             sources: Vec<SourceUri>,
             /// What its holder does.
@@ -58,7 +58,7 @@ event! {
         optional {
             /// From when it is valid, against the ledger's clock.
             not_before: Time,
-            /// Until when it is valid.
+            /// Until when it is valid; required where an `enroller` enrols.
             not_after: Time,
         }
     }

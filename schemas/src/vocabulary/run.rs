@@ -34,7 +34,7 @@ macro_rules! run {
                 }
                 optional {
                     $($optional)*
-                    /// What it is made from.
+                    /// What it is made from; answers read it on `run.completed` alone.
                     inputs: Vec<Input>,
                     /// Its settings, by name.
                     parameters: Table<Json>,
