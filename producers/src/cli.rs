@@ -16,6 +16,7 @@ mod keygen;
 mod model;
 mod options;
 mod outbox;
+mod receipt;
 mod record;
 mod reference;
 mod run;
@@ -84,6 +85,7 @@ enum Command {
     Send(send::Arguments),
     Flush(outbox::FlushArguments),
     Outbox(outbox::StatusArguments),
+    Receipt(receipt::Arguments),
     Convert(convert::Arguments),
     /// Print completions for a shell: `lineal-emit completions bash > /etc/bash_completion.d/lineal-emit`.
     Completions {
@@ -107,6 +109,7 @@ impl Command {
                 | Self::Send(_)
                 | Self::Flush(_)
                 | Self::Outbox(_)
+                | Self::Receipt(_)
                 | Self::Convert(_)
                 | Self::Completions { .. }
                 | Self::Man { .. }
@@ -153,6 +156,7 @@ impl Session<'_> {
             Command::Send(arguments) => send::send(self, &arguments),
             Command::Flush(arguments) => outbox::flush(self, &arguments),
             Command::Outbox(arguments) => outbox::status(self, &arguments),
+            Command::Receipt(arguments) => receipt::receipt(self, &arguments),
             Command::Convert(arguments) => convert::convert(&arguments),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "lineal-emit", &mut io::stdout());

@@ -10,7 +10,7 @@ use lineal_schemas::{
     digest::EventDigest,
     dsse::Signed,
     event::{Event, EventError},
-    receipt::Receipt,
+    receipt::{Receipt, Receipts},
     trust::Trust,
 };
 
@@ -100,7 +100,7 @@ impl Courier {
         let mut sent = BTreeMap::new();
         for (source, events) in sources {
             let mut source = self.outbox.source(&source)?;
-            events.iter().try_for_each(|signed| source.adopt(signed))?;
+            source.adopt(&events)?;
             sent.extend(self.deliver(&mut source)?.into_iter().map(|one| (one.event, one)));
         }
         Ok(events.iter().filter_map(|signed| sent.get(&signed.digest()).cloned()).collect())
@@ -108,13 +108,16 @@ impl Courier {
 
     /// Sends what waits of one source, in sequence order, and says what became of each event.
     pub fn deliver(&self, source: &mut SourceBox) -> Result<Vec<Sent>, OutboxError> {
-        let (mut sent, mut after) = (Vec::new(), 0);
-        loop {
-            let events = source.pending(after, MAX_EVENTS)?;
-            let Some(last) = events.last() else { return Ok(sent) };
-            after = last.sequence;
-            self.deliver_some(source, events, &mut sent)?;
+        let mut sent = Vec::new();
+        let mut events = Vec::new();
+        for span in source.waiting()? {
+            events.extend(source.read(span)?);
+            if events.len() >= MAX_EVENTS {
+                self.deliver_some(source, std::mem::take(&mut events), &mut sent)?;
+            }
         }
+        self.deliver_some(source, events, &mut sent)?;
+        Ok(sent)
     }
 
     fn deliver_some(
@@ -145,8 +148,9 @@ impl Courier {
             Some(Target::File(_)) => self.hand_over(events),
             Some(target) => Ok(match target.send(events) {
                 Ok(answers) => {
+                    let mut receipts = Receipts::under(&self.trust);
                     let pairs = answers.into_iter().zip(events);
-                    pairs.map(|(answer, event)| judge(answer, event, &self.trust)).collect()
+                    pairs.map(|(answer, event)| judge(answer, event, &mut receipts)).collect()
                 }
                 Err(error) => all_wait(events, &chain(&error)),
             }),
@@ -186,10 +190,9 @@ impl Courier {
 
     fn send_owed(&self, flushed: &mut Flushed) -> Result<(), OutboxError> {
         let Some(target) = &self.target else { return Ok(()) };
-        for owed in self.outbox.owed()? {
-            if self.outbox.receipt(&owed.event)?.is_none() {
-                continue;
-            }
+        let owed = self.outbox.owed()?;
+        let proved = self.outbox.proved(&owed.iter().map(|one| one.event).collect::<Vec<_>>())?;
+        for owed in owed.into_iter().filter(|one| proved.contains(&one.event)) {
             match self.attach(target, &owed)? {
                 Ok(()) => self.outbox.forget(&owed)?,
                 Err(reason) => {
@@ -248,18 +251,18 @@ fn all_wait(events: &[Pending], reason: &str) -> Vec<Verdict> {
 }
 
 /// An answer counts for what its receipt proves.
-fn judge(answer: Answer, event: &Pending, trust: &Trust) -> Verdict {
+fn judge(answer: Answer, event: &Pending, receipts: &mut Receipts<'_>) -> Verdict {
     let proved = match answer.outcome {
-        Outcome::Committed | Outcome::Duplicate => committed(&answer, event, trust),
-        Outcome::Rejected | Outcome::Conflicted => refused(&answer, event, trust),
+        Outcome::Committed | Outcome::Duplicate => committed(&answer, event, receipts),
+        Outcome::Rejected | Outcome::Conflicted => refused(&answer, event, receipts),
         Outcome::Parked => Err("parked until its key is enrolled".to_owned()),
         Outcome::Refused => Err(said(&answer)),
     };
     proved.unwrap_or_else(waits)
 }
 
-fn committed(answer: &Answer, event: &Pending, trust: &Trust) -> Result<Verdict, String> {
-    let (text, receipt) = verified(answer, trust)?;
+fn committed(answer: &Answer, event: &Pending, receipts: &mut Receipts<'_>) -> Result<Verdict, String> {
+    let (text, receipt) = verified(answer, receipts)?;
     if receipt.entry().event != event.event {
         return Err(format!("the ledger's receipt is for event {}", receipt.entry().event));
     }
@@ -267,8 +270,8 @@ fn committed(answer: &Answer, event: &Pending, trust: &Trust) -> Result<Verdict,
     Ok(Verdict { delivery, settlement: Some(Settlement::Receipt(text)) })
 }
 
-fn refused(answer: &Answer, event: &Pending, trust: &Trust) -> Result<Verdict, String> {
-    let (receipt_text, receipt) = verified(answer, trust)?;
+fn refused(answer: &Answer, event: &Pending, receipts: &mut Receipts<'_>) -> Result<Verdict, String> {
+    let (receipt_text, receipt) = verified(answer, receipts)?;
     let refusal = answer.refusal.as_deref().ok_or("the ledger sent a refusal without its event")?;
     let parsed = Event::parse(refusal.as_bytes()).map_err(|error| format!("the ledger's refusal: {error}"))?;
     let refuses = matches!(parsed.name(), "event.rejected" | "event.conflicted");
@@ -281,10 +284,10 @@ fn refused(answer: &Answer, event: &Pending, trust: &Trust) -> Result<Verdict, S
     Ok(Verdict { delivery: Delivery::Refused { code, message }, settlement: Some(settlement) })
 }
 
-fn verified(answer: &Answer, trust: &Trust) -> Result<(String, Receipt), String> {
+fn verified(answer: &Answer, receipts: &mut Receipts<'_>) -> Result<(String, Receipt), String> {
     let text = answer.receipt.clone().ok_or("the ledger sent no receipt")?;
     let receipt = Receipt::parse(&text).map_err(|error| format!("the ledger's receipt: {}", chain(&error)))?;
-    receipt.verify(trust).map_err(|error| format!("the ledger's receipt: {}", chain(&error)))?;
+    receipts.verify(&receipt).map_err(|error| format!("the ledger's receipt: {}", chain(&error)))?;
     Ok((text, receipt))
 }
 
@@ -320,6 +323,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::outbox::Span;
 
     const ORIGIN: &str = "example.com/ledger";
 
@@ -346,7 +350,7 @@ mod tests {
     fn pending() -> Pending {
         let key = SecretKey::from_seed([2; 32]).unwrap();
         let signed = Signed::sign(line("dataset.snapshotted", "dataset/a/b", "ci"), &[&key]);
-        Pending { sequence: 1, event: signed.digest(), envelope: signed.to_envelope(), signed }
+        Pending { sequence: 1, event: signed.digest(), envelope: signed.to_envelope(), signed, span: Span::new(1, 1) }
     }
 
     /// The receipt of the only entry of a ledger that `key` signs for.
@@ -370,7 +374,7 @@ mod tests {
     }
 
     fn waiting(answer: Answer) -> String {
-        match judge(answer, &pending(), &trust()) {
+        match judge(answer, &pending(), &mut Receipts::under(&trust())) {
             Verdict { delivery: Delivery::Pending(reason), settlement: None } => reason,
             Verdict { delivery, .. } => panic!("settled: {delivery:?}"),
         }
@@ -380,7 +384,7 @@ mod tests {
     fn a_receipt_that_verifies_settles_its_event() {
         for outcome in [Outcome::Committed, Outcome::Duplicate] {
             let text = receipt(pending().event, &ledger_key());
-            let verdict = judge(answer(outcome, Some(text.clone()), None), &pending(), &trust());
+            let verdict = judge(answer(outcome, Some(text.clone()), None), &pending(), &mut Receipts::under(&trust()));
             assert_eq!(verdict.delivery, Delivery::Committed { index: 0 });
             assert_eq!(verdict.settlement, Some(Settlement::Receipt(text)));
         }
@@ -403,7 +407,11 @@ mod tests {
         for (outcome, kind) in [(Outcome::Rejected, "event.rejected"), (Outcome::Conflicted, "event.conflicted")] {
             let refusal = line(kind, &format!("event/{}", pending().event), "lineal://example.com/ledger");
             let proof = receipt(EventDigest::of(&refusal), &ledger_key());
-            let verdict = judge(answer(outcome, Some(proof.clone()), Some(refusal.clone())), &pending(), &trust());
+            let verdict = judge(
+                answer(outcome, Some(proof.clone()), Some(refusal.clone())),
+                &pending(),
+                &mut Receipts::under(&trust()),
+            );
             assert!(matches!(verdict.delivery, Delivery::Refused { code, .. } if code == "why"));
             assert!(matches!(verdict.settlement, Some(Settlement::Refused { .. })));
 

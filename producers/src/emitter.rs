@@ -7,13 +7,14 @@
 use std::{collections::HashMap, path::PathBuf};
 
 use lineal_schemas::{digest::EventDigest, dsse::Signed, key::SecretKey, trust::Trust};
+use rayon::prelude::*;
 
 use crate::{
     check::{CheckError, check_event},
     clock,
     delivery::{Courier, Delivery, Flushed, Sent, chain},
     draft::{Draft, Place},
-    outbox::{Outbox, OutboxError, SourceBox},
+    outbox::{Head, Outbox, OutboxError, SourceBox},
     sdk::{SdkError, draft_of},
     target::Target,
 };
@@ -32,6 +33,8 @@ pub struct Settings {
     /// Directory of the outbox.
     pub outbox: PathBuf,
 }
+
+const NOT_SENT: &str = "it was not sent";
 
 /// Signs events of one source and sends them. It has the source to itself until it is dropped.
 #[derive(Debug)]
@@ -79,12 +82,12 @@ impl Emitter {
     /// Emits one event, after all that still waits of this source.
     pub fn emit(&mut self, draft: Draft) -> Result<Sent, EmitError> {
         let (event, sequence) = self.store(&draft)?;
-        Ok(self.deliver(&[(event, sequence)]).pop().unwrap_or_else(|| unsettled(event, sequence, "it was not sent")))
+        Ok(self.deliver(&[(event, sequence)]).pop().unwrap_or_else(|| unsettled(event, sequence, NOT_SENT)))
     }
 
-    /// Emits events in their order, and sends them together. A wrong one leaves those before it in the outbox.
+    /// Emits events in their order, and sends them together. If one is wrong, none is signed or stored.
     pub fn emit_all(&mut self, drafts: &[Draft]) -> Result<Vec<Sent>, EmitError> {
-        let stored = drafts.iter().map(|draft| self.store(draft)).collect::<Result<Vec<_>, _>>()?;
+        let stored = self.store_all(drafts)?;
         Ok(self.deliver(&stored))
     }
 
@@ -118,15 +121,33 @@ impl Emitter {
 
     /// Checks, signs and syncs one event. When this returns, it may be sent.
     fn store(&mut self, draft: &Draft) -> Result<(EventDigest, u64), EmitError> {
-        let signed = self.sign(draft)?;
+        let (line, head) = self.line(draft, &self.source.head())?;
+        let signed = Signed::sign(line, &[&self.key]);
         self.source.store(&signed, &draft.attachments)?;
-        Ok((signed.digest(), self.source.head().sequence))
+        Ok((signed.digest(), head.sequence))
+    }
+
+    /// Checks all events, signs them on all cores and syncs them. When this returns, they may be sent.
+    fn store_all(&mut self, drafts: &[Draft]) -> Result<Vec<(EventDigest, u64)>, EmitError> {
+        let mut head = self.source.head();
+        let mut lines = Vec::with_capacity(drafts.len());
+        let mut stored = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let (line, next) = self.line(draft, &head)?;
+            stored.extend(next.event.map(|event| (event, next.sequence)));
+            lines.push(line);
+            head = next;
+        }
+        let signed: Vec<_> = lines.into_par_iter().map(|line| Signed::sign(line, &[&self.key])).collect();
+        let with_attachments = signed.iter().zip(drafts).map(|(one, draft)| (one, draft.attachments.as_slice()));
+        self.source.store_all(&with_attachments.collect::<Vec<_>>())?;
+        Ok(stored)
     }
 
     /// From here on nothing is an error: the events are on disk, and a flush will try again.
     fn deliver(&mut self, stored: &[(EventDigest, u64)]) -> Vec<Sent> {
         let (delivered, reason) = match self.courier.deliver(&mut self.source) {
-            Ok(sent) => (sent, "it was not sent".to_owned()),
+            Ok(sent) => (sent, NOT_SENT.to_owned()),
             Err(error) => (Vec::new(), chain(&error)),
         };
         let mut delivered: HashMap<EventDigest, Sent> = delivered.into_iter().map(|one| (one.event, one)).collect();
@@ -136,9 +157,9 @@ impl Emitter {
         stored.iter().map(fate).collect()
     }
 
-    fn sign(&self, draft: &Draft) -> Result<Signed, EmitError> {
-        self.source.check_open()?;
-        let head = self.source.head();
+    /// The bytes of the event that follows `head`, checked, and the head that it makes.
+    fn line(&self, draft: &Draft, head: &Head) -> Result<(Vec<u8>, Head), EmitError> {
+        self.source.check_open(head)?;
         let line = draft.to_line(&Place {
             source: self.source.source(),
             ledger: self.courier.trust.genesis(),
@@ -146,8 +167,9 @@ impl Emitter {
             previous: head.event,
             now: clock::now(),
         });
-        check_event(&line)?;
-        Ok(Signed::sign(line, &[&self.key]))
+        let (event, _payload) = check_event(&line)?;
+        let head = Head { sequence: event.sequence, event: Some(event.digest()), ended: event.sequence_end };
+        Ok((line, head))
     }
 }
 

@@ -5,9 +5,10 @@
 //! that takes the outbox's place. Never resumes a source whose state it lost, never sends, never judges a receipt.
 //!
 //! ```text
-//! pending/<source>/<12-digit sequence>.dsse   one envelope, not settled yet
+//! pending/<source>/<first>[-<last>].dsse      envelopes, one a line, that are not settled yet
 //! sources/<source>/{name,head,lock}           the source's text; its newest settled event; who has it open
-//! receipts/<event digest>.tlog-proof          receipts that were verified
+//! receipts/<event digest>.tlog-proof          a receipt that was verified
+//! receipts/<sha256>.jsonl                     many of them, one a line
 //! refused/<source>/<12-digit sequence>.*      refused events (.dsse) with the ledger's event (.json) and receipt
 //! attachments/<sha256>                        bytes that events name, until the ledger has them
 //! owed/<event digest>                         which attachments that event still has to send
@@ -16,7 +17,9 @@
 
 mod attachments;
 mod durable;
+mod receipts;
 mod source;
+mod waiting;
 
 use std::{
     fs::{File, TryLockError},
@@ -24,10 +27,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lineal_schemas::digest::{EventDigest, sha256};
+use lineal_schemas::digest::sha256;
 
 pub use attachments::{Attachment, Owed};
-pub use source::{Head, Pending, Settlement, SourceBox};
+pub use source::{Head, Settlement, SourceBox};
+pub use waiting::{Pending, Span};
 
 /// Readable characters of a source in the name of its directory; the digest after them tells sources apart.
 const READABLE_CHARS: usize = 100;
@@ -148,27 +152,15 @@ impl Outbox {
             .into_iter()
             .map(|source| {
                 let name = directory_name(&source);
-                let numbers = |kind: &str| sequences(&self.directory.join(kind).join(&name));
+                let numbers = |kind: &str| waiting::numbers(&self.directory.join(kind).join(&name));
                 Ok(SourceStatus { pending: numbers("pending")?, refused: numbers("refused")?, source })
             })
             .collect()
     }
-
-    /// The verified receipt of an event, as C2SP tlog-proof text.
-    pub fn receipt(&self, event: &EventDigest) -> Result<Option<String>, OutboxError> {
-        durable::read_text(&self.receipt_path(event))
-    }
-
-    /// Where an event's receipt is kept.
-    pub fn receipt_path(&self, event: &EventDigest) -> PathBuf {
-        self.directory.join("receipts").join(format!("{event}.tlog-proof"))
-    }
 }
 
-/// The sequence numbers of the envelopes in a directory, sorted.
-fn sequences(directory: &Path) -> Result<Vec<u64>, OutboxError> {
-    let numbers = durable::names(directory)?.into_iter();
-    Ok(numbers.filter_map(|name| name.strip_suffix(".dsse")?.parse().ok()).collect())
+fn damaged(path: &Path, what: String) -> OutboxError {
+    OutboxError::Damaged { path: path.to_owned(), what }
 }
 
 /// A name that is readable, fits a file system and is the source's alone.

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use lineal_producers::{
     Draft, EmitError, Emitter, Settings,
     delivery::{Courier, Delivery},
-    outbox::{Attachment, Outbox, OutboxError},
+    outbox::{Attachment, Outbox, OutboxError, Settlement},
     target::Target,
 };
 use lineal_schemas::{
@@ -265,4 +265,112 @@ fn events_that_are_emitted_together_keep_their_order() {
     let written: Vec<EventDigest> = lines(&path).iter().map(Signed::digest).collect();
     assert_eq!(sent.iter().map(|one| one.event).collect::<Vec<_>>(), written);
     assert!((1..).zip(&sent).all(|(number, one)| one.sequence == number && one.delivery == Delivery::HandedOver));
+}
+
+/// Events that wait: their numbers, file by file.
+fn waiting(folder: &Path) -> Vec<Vec<u64>> {
+    let source = Outbox::open(&folder.join("outbox")).unwrap().source(SOURCE).unwrap();
+    let spans = source.waiting().unwrap();
+    spans.into_iter().map(|span| source.read(span).unwrap().iter().map(|one| one.sequence).collect()).collect()
+}
+
+fn settle(folder: &Path, numbers: impl Fn(u64) -> bool) {
+    let outbox = Outbox::open(&folder.join("outbox")).unwrap();
+    let mut source = outbox.source(SOURCE).unwrap();
+    let spans = source.waiting().unwrap();
+    let events = spans.into_iter().flat_map(|span| source.read(span).unwrap());
+    let settled: Vec<_> = events.filter(|one| numbers(one.sequence)).collect();
+    let proof = |event: &EventDigest| format!("receipt of {event}\n");
+    let with: Vec<_> = settled.into_iter().map(|one| (one.clone(), Settlement::Receipt(proof(&one.event)))).collect();
+    source.settle(&with).unwrap();
+    assert!(with.iter().all(|(one, _)| outbox.receipt(&one.event).unwrap() == Some(proof(&one.event))));
+}
+
+#[test]
+fn events_that_are_emitted_together_are_a_few_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let drafts: Vec<Draft> = (0..2_050).map(|number| draft(&number.to_string())).collect();
+    let sent = emitter(folder.path(), None).emit_all(&drafts).unwrap();
+    assert!((1..).zip(&sent).all(|(number, one)| one.sequence == number));
+    assert_eq!(files(&folder.path().join("outbox/pending")).len(), 3);
+    assert_eq!(waiting(folder.path()).concat(), (1..=2_050).collect::<Vec<_>>());
+    let status = Outbox::open(&folder.path().join("outbox")).unwrap().status().unwrap();
+    assert_eq!(status[0].pending, (1..=2_050).collect::<Vec<_>>());
+
+    settle(folder.path(), |number| number <= 2_000 || number == 2_030);
+    assert_eq!(files(&folder.path().join("outbox/receipts")).len(), 1);
+    assert_eq!(waiting(folder.path()), [(2_001..=2_050).filter(|number| *number != 2_030).collect::<Vec<_>>()]);
+    assert_eq!(emitter(folder.path(), None).emit(draft("next")).unwrap().sequence, 2_051);
+    settle(folder.path(), |_number| true);
+    assert!(waiting(folder.path()).is_empty());
+    assert_eq!(emitter(folder.path(), None).emit(draft("next")).unwrap().sequence, 2_052);
+}
+
+#[test]
+fn a_wrong_event_among_many_leaves_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut emitter = emitter(folder.path(), None);
+    let wrong = Draft::new("dataset.snapshotted", "dataset/a/b", "{}");
+    assert_eq!(emitter.emit_all(&[draft("1"), wrong]).unwrap_err().code(), "schema-violation");
+    let error = emitter.emit_all(&[draft("1").closing(), draft("2")]).unwrap_err();
+    assert_eq!(error.code(), "source-ended");
+    assert!(files(&folder.path().join("outbox/pending")).is_empty());
+    assert_eq!(emitter.emit_all(&[draft("1"), draft("2").closing()]).unwrap()[1].sequence, 2);
+}
+
+/// Everything that a crash can leave of one group on its way through the outbox: no event is lost, no number given twice.
+#[test]
+fn a_crash_at_any_step_of_many_leaves_them_pending() {
+    let folder = tempfile::tempdir().unwrap();
+    let drafts: Vec<Draft> = (1..=20).map(|number| draft(&number.to_string())).collect();
+    let pending = folder.path().join("outbox/pending");
+    let sent = emitter(folder.path(), None).emit_all(&drafts).unwrap();
+    let file = files(&pending).remove(0);
+    let whole = fs::read(&file).unwrap();
+
+    // In the middle of the write of the next group: it is as if that had never been begun.
+    let unfinished = file.replace("000000000001-000000000020", ".new-000000000021-000000000040");
+    fs::write(&unfinished, &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(waiting(folder.path()), [(1..=20).collect::<Vec<_>>()]);
+    assert_eq!(emitter(folder.path(), None).emit(draft("21")).unwrap().sequence, 21);
+
+    // Between the receipts and the envelopes: all that was settled waits again, and is settled again.
+    settle(folder.path(), |number| number <= 12);
+    let receipts = files(&folder.path().join("outbox/receipts"));
+    fs::write(&file, &whole).unwrap();
+    assert_eq!(waiting(folder.path()), [(1..=20).collect::<Vec<_>>(), vec![21]]);
+    settle(folder.path(), |number| number <= 12);
+    assert_eq!(files(&folder.path().join("outbox/receipts")), receipts);
+    settle(folder.path(), |_number| true);
+    assert!(waiting(folder.path()).is_empty());
+    let outbox = Outbox::open(&folder.path().join("outbox")).unwrap();
+    assert!(sent.iter().all(|one| outbox.receipt(&one.event).unwrap().is_some()));
+
+    // The same once more when everything is settled: numbers go on from the head.
+    fs::write(&file, &whole).unwrap();
+    assert_eq!(emitter(folder.path(), None).emit(draft("22")).unwrap().sequence, 22);
+}
+
+#[test]
+fn envelopes_of_many_numbers_are_adopted_once_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, to) = file_target(folder.path());
+    let drafts: Vec<Draft> = (1..=9).map(|number| draft(&number.to_string())).collect();
+    emitter(folder.path(), Some(&to)).emit_all(&drafts).unwrap();
+    let all = lines(&path);
+
+    let other = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(&other.path().join("outbox")).unwrap();
+    let courier = Courier { outbox, target: None, trust: trust() };
+    let pick = |numbers: &[usize]| numbers.iter().map(|number| all[number - 1].clone()).collect::<Vec<_>>();
+    courier.forward(&pick(&[7, 3, 5])).unwrap();
+    assert_eq!(waiting(other.path()), [[3, 5, 7]]);
+    settle(other.path(), |number| number != 5);
+    courier.forward(&pick(&[5, 3, 4, 7, 7])).unwrap();
+    assert_eq!(waiting(other.path()), [[3, 4, 5, 7]]);
+    courier.forward(&pick(&[6])).unwrap();
+    assert_eq!(waiting(other.path()).concat(), [3, 4, 5, 7, 6]);
+    let sent = courier.forward(&pick(&[9, 4])).unwrap();
+    assert_eq!(sent.iter().map(|one| one.sequence).collect::<Vec<_>>(), [9, 4]);
+    assert_eq!(emitter(other.path(), None).emit(draft("10")).unwrap().sequence, 10);
 }

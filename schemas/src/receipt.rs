@@ -85,8 +85,7 @@ impl Receipt {
 
     /// Checks the checkpoint's signatures and quorum under `trust`, and that the entry is in its tree.
     pub fn verify(&self, trust: &Trust) -> Result<(), ReceiptError> {
-        trust.verify_checkpoint(&self.proof.checkpoint)?;
-        Ok(self.proof.verify_inclusion(&leaf_hash(self.entry_bytes()))?)
+        Receipts::under(trust).verify(self)
     }
 
     /// The digest of the event that was committed.
@@ -123,6 +122,31 @@ impl Receipt {
     /// The checkpoint of the entry's batch.
     pub const fn checkpoint(&self) -> &SignedCheckpoint {
         &self.proof.checkpoint
+    }
+}
+
+/// Verifies receipts one after the other: those of one batch share a checkpoint, whose signatures are verified once.
+#[derive(Debug)]
+pub struct Receipts<'t> {
+    trust: &'t Trust,
+    /// The checkpoint that was verified last.
+    verified: Option<SignedCheckpoint>,
+}
+
+impl<'t> Receipts<'t> {
+    /// Verifies under `trust`.
+    pub const fn under(trust: &'t Trust) -> Self {
+        Self { trust, verified: None }
+    }
+
+    /// The verdict of [`Receipt::verify`].
+    pub fn verify(&mut self, receipt: &Receipt) -> Result<(), ReceiptError> {
+        let checkpoint = &receipt.proof.checkpoint;
+        if self.verified.as_ref() != Some(checkpoint) {
+            self.trust.verify_checkpoint(checkpoint)?;
+            self.verified = Some(checkpoint.clone());
+        }
+        Ok(receipt.proof.verify_inclusion(&leaf_hash(receipt.entry_bytes()))?)
     }
 }
 
@@ -210,6 +234,24 @@ mod tests {
         let other = Trust::new(EventDigest::of(b""), &[key]).unwrap();
         let receipt = Receipt::parse(&receipt_of(&entry(1))).unwrap();
         assert_eq!(receipt.verify(&other).unwrap_err().code(), "note-unverified");
+    }
+
+    #[test]
+    fn what_was_verified_for_one_receipt_lets_no_other_through() {
+        let trust = trust();
+        let mut receipts = Receipts::under(&trust);
+        let genuine = Receipt::parse(&receipt_of(&entry(1))).unwrap();
+        let checkpoint = genuine.checkpoint().checkpoint();
+        let by_another = SignedCheckpoint::sign(checkpoint, &witness_key());
+        let hashes = genuine.proof().hashes.clone();
+        let forged = Receipt::parse(&Receipt::build(genuine.entry_bytes(), 1, &hashes, &by_another)).unwrap();
+        let elsewhere = Receipt::build(genuine.entry_bytes(), 1, &[[9; 32]], &genuine.checkpoint().to_string());
+        let elsewhere = Receipt::parse(&elsewhere).unwrap();
+        for _round in 0..2 {
+            assert_eq!(receipts.verify(&genuine), Ok(()));
+            assert_eq!(receipts.verify(&forged).unwrap_err().code(), "note-unverified");
+            assert_eq!(receipts.verify(&elsewhere).unwrap_err().code(), "proof-root-mismatch");
+        }
     }
 
     #[test]

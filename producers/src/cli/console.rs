@@ -73,6 +73,11 @@ pub(crate) fn answer(line: impl AsRef<str>) -> Result<(), Failure> {
     writeln!(io::stdout(), "{}", line.as_ref()).map_err(Failure::console)
 }
 
+/// Text that ends its own lines.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    write!(io::stdout(), "{text}").map_err(Failure::console)
+}
+
 /// A line about how it goes; where nobody reads it, it is lost.
 pub(crate) fn status(line: impl AsRef<str>) {
     writeln!(io::stderr(), "{}", line.as_ref()).unwrap_or_default();

@@ -36,17 +36,18 @@ pub struct Owed {
 }
 
 impl Outbox {
-    /// Keeps attachments, and which event they belong to. Comes before that event is stored.
-    pub(super) fn keep(&self, event: &EventDigest, attachments: &[Attachment]) -> Result<(), OutboxError> {
-        if attachments.is_empty() {
-            return Ok(());
+    /// Keeps attachments, and which events they belong to. Comes before those events are stored.
+    pub(super) fn keep(&self, of: &[(EventDigest, &[Attachment])]) -> Result<(), OutboxError> {
+        let (attachments, owed) = (self.directory.join("attachments"), self.directory.join("owed"));
+        let (mut files, mut notes) = (Vec::new(), Vec::new());
+        for (event, some) in of.iter().filter(|(_event, some)| !some.is_empty()) {
+            let addressed: Vec<_> = some.iter().map(|one| (one.sha256(), one.bytes.as_slice())).collect();
+            let note: String = addressed.iter().flat_map(|(digest, _)| [digest.as_str(), "\n"]).collect();
+            notes.push((owed.join(event.to_string()), note));
+            files.extend(addressed.into_iter().map(|(digest, bytes)| (attachments.join(digest), bytes)));
         }
-        let directory = self.directory.join("attachments");
-        let addressed: Vec<_> = attachments.iter().map(|one| (one.sha256(), one.bytes.as_slice())).collect();
-        let files: Vec<_> = addressed.iter().map(|(digest, bytes)| (directory.join(digest), *bytes)).collect();
         durable::write_many(&files)?;
-        let note: String = addressed.iter().flat_map(|(digest, _)| [digest.as_str(), "\n"]).collect();
-        durable::write(&self.directory.join("owed").join(event.to_string()), note.as_bytes())
+        durable::write_many(&notes.iter().map(|(path, note)| (path.clone(), note.as_bytes())).collect::<Vec<_>>())
     }
 
     /// What one event owes; nothing, if it had no attachments or has sent them.

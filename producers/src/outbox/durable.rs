@@ -51,13 +51,18 @@ pub(super) fn create_directory(path: &Path) -> Result<(), OutboxError> {
     }
 }
 
+/// Takes a file away, without a sync: where coming back after a crash does no harm. One that is gone is no error.
+pub(super) fn remove(path: &Path) -> Result<(), OutboxError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
+        _gone => Ok(()),
+    }
+}
+
 /// Takes files of one directory away; one that is gone already is no error.
 pub(super) fn remove_many(paths: &[PathBuf]) -> Result<(), OutboxError> {
     for path in paths {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(path)(error)),
-            _gone => {}
-        }
+        remove(path)?;
     }
     paths.first().and_then(|path| path.parent()).map_or(Ok(()), sync_directory)
 }

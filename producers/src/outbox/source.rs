@@ -2,16 +2,21 @@
 //!
 //! Promises that sequence numbers go up by one and that `previous` is the digest of the event before, across crashes:
 //! the head is the newest pending event, or what `head` says when none is pending; `head` is synced before the newest
-//! pending file goes. Never gives a number twice. (docs/FORMAT.md, Extension attributes)
+//! pending event goes. Events that come together are stored, and settled, with a handful of syncs. Never gives a number
+//! twice. (docs/FORMAT.md, Extension attributes)
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use lineal_schemas::{digest::EventDigest, dsse::Signed, event::Event};
 
-use super::{Attachment, Outbox, OutboxError, durable, sequences};
+use super::{
+    Attachment, Outbox, OutboxError, damaged, durable,
+    waiting::{self, EVENTS_A_FILE, Pending, Span},
+};
 
 /// The newest event of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,19 +27,6 @@ pub struct Head {
     pub event: Option<EventDigest>,
     /// Whether it closed the source.
     pub ended: bool,
-}
-
-/// An event without a receipt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pending {
-    /// Its sequence number.
-    pub sequence: u64,
-    /// Its digest.
-    pub event: EventDigest,
-    /// Its DSSE envelope, one line without the newline.
-    pub envelope: String,
-    /// Its exact bytes with its signatures.
-    pub signed: Signed,
 }
 
 /// How an event leaves `pending/`.
@@ -60,6 +52,8 @@ pub struct SourceBox {
     source: String,
     name: String,
     head: Head,
+    /// What `head` on disk says.
+    head_on_disk: Head,
     /// Set by a failed write: what is on disk is unknown then.
     stale: bool,
     /// Held, never read.
@@ -68,14 +62,16 @@ pub struct SourceBox {
 
 impl SourceBox {
     pub(super) fn open(outbox: Outbox, source: &str, name: String, lock: File) -> Result<Self, OutboxError> {
+        let (head, head_on_disk) = (Head::default(), Head::default());
         let mut opened =
-            Self { outbox, source: source.to_owned(), name, head: Head::default(), stale: false, _lock: lock };
+            Self { outbox, source: source.to_owned(), name, head, head_on_disk, stale: false, _lock: lock };
         let name_path = opened.state("name");
         match durable::read_text(&name_path)? {
             None => durable::write(&name_path, source.as_bytes())?,
             Some(found) if found == source => {}
             Some(found) => return Err(damaged(&name_path, format!("it names source `{found}`"))),
         }
+        opened.head_on_disk = opened.read_head()?;
         opened.head = opened.recover()?;
         Ok(opened)
     }
@@ -95,10 +91,10 @@ impl SourceBox {
         &self.outbox
     }
 
-    /// Fails when nothing may follow.
-    pub fn check_open(&self) -> Result<(), OutboxError> {
+    /// Fails when nothing may follow `head`: this source's, or what it will be.
+    pub fn check_open(&self, head: &Head) -> Result<(), OutboxError> {
         let source_name = self.source.clone();
-        match (self.stale, self.head.ended) {
+        match (self.stale, head.ended) {
             (true, _) => Err(OutboxError::Stale { source_name }),
             (false, true) => Err(OutboxError::SourceEnded { source_name }),
             (false, false) => Ok(()),
@@ -106,45 +102,85 @@ impl SourceBox {
     }
 
     /// Puts the next event and its attachments on disk. When this returns, it may be sent.
-    ///
-    /// The event must be the one that follows [`Self::head`]. A crash before the rename leaves attachments that the next
-    /// owner of the outbox ignores; a crash after it leaves the event pending, to be sent by `flush`.
     pub fn store(&mut self, signed: &Signed, attachments: &[Attachment]) -> Result<(), OutboxError> {
-        self.check_open()?;
-        let next = head_of(&signed.event).map_err(|what| damaged(&self.pending_directory(), what))?;
-        assert_eq!(next.sequence, self.head.sequence + 1, "an event follows the source's head");
-        self.stale = true;
-        self.outbox.keep(&signed.digest(), attachments)?;
-        durable::write(&self.envelope_path(next.sequence), (signed.to_envelope() + "\n").as_bytes())?;
-        self.stale = false;
-        self.head = next;
+        self.store_all(&[(signed, attachments)])
+    }
+
+    /// Puts the next events and their attachments on disk, many in a file. When this returns, they may be sent.
+    ///
+    /// They must be the ones that follow [`Self::head`], in order. A crash before the first rename leaves attachments that
+    /// the next owner of the outbox ignores; a later one leaves the events of the files before it pending, to be sent by
+    /// `flush`. One file is durable before the next is begun, so that no number is missing in between.
+    pub fn store_all(&mut self, events: &[(&Signed, &[Attachment])]) -> Result<(), OutboxError> {
+        self.check_open(&self.head)?;
+        for part in events.chunks(EVENTS_A_FILE) {
+            let (Some((first, _)), Some((last, _))) = (part.first(), part.last()) else { continue };
+            let span = Span::new(self.head_of(first)?.sequence, self.head_of(last)?.sequence);
+            assert_eq!(span, Span::following(self.head.sequence, part.len()), "events follow the source's head");
+            let kept: Vec<_> = part.iter().filter(|(_event, attachments)| !attachments.is_empty()).collect();
+            self.stale = true;
+            self.outbox.keep(&kept.iter().map(|(event, some)| (event.digest(), *some)).collect::<Vec<_>>())?;
+            let lines = waiting::lines_of(part.iter().map(|(event, _)| event.to_envelope()));
+            durable::write(&span.path(&self.pending_directory()), lines.as_bytes())?;
+            self.stale = false;
+            self.head = self.head_of(last)?;
+        }
         Ok(())
     }
 
-    /// Puts an event that was signed elsewhere on disk, whatever its number. When this returns, it may be sent.
+    /// Puts events that were signed elsewhere on disk, whatever their numbers. When this returns, they may be sent.
     ///
     /// The same event again changes nothing; another one under the same number is refused while the first is pending.
-    pub fn adopt(&mut self, signed: &Signed) -> Result<(), OutboxError> {
-        let found = head_of(&signed.event).map_err(|what| damaged(&self.pending_directory(), what))?;
-        let path = self.envelope_path(found.sequence);
-        if durable::read(&path)?.is_some() {
-            let pending = self.read_pending(found.sequence)?;
-            let (sequence, source_name) = (found.sequence, self.source.clone());
-            let same = Some(pending.event) == found.event;
-            return if same { Ok(()) } else { Err(OutboxError::NumberTaken { source_name, sequence }) };
-        }
-        durable::write(&path, (signed.to_envelope() + "\n").as_bytes())?;
-        if found.sequence > self.head.sequence {
-            self.head = found;
+    pub fn adopt(&mut self, events: &[&Signed]) -> Result<(), OutboxError> {
+        let mut new = self.not_waiting(events)?;
+        new.sort_by_key(|(head, _signed)| head.sequence);
+        for part in new.chunks(EVENTS_A_FILE) {
+            let (Some((first, _)), Some((last, _))) = (part.first(), part.last()) else { continue };
+            let span = Span::new(first.sequence, last.sequence);
+            // A file of the same name may hold what was left between the two.
+            let mut lines: Vec<_> = self.read(span)?.into_iter().map(|one| (one.sequence, one.envelope)).collect();
+            lines.extend(part.iter().map(|(head, signed)| (head.sequence, signed.to_envelope())));
+            lines.sort_unstable();
+            let text = waiting::lines_of(lines.into_iter().map(|(_number, envelope)| envelope));
+            durable::write(&span.path(&self.pending_directory()), text.as_bytes())?;
+            if last.sequence > self.head.sequence {
+                self.head = *last;
+            }
         }
         Ok(())
     }
 
-    /// Events without a receipt, in sequence order: those after number `after`, at most `limit`.
-    pub fn pending(&self, after: u64, limit: usize) -> Result<Vec<Pending>, OutboxError> {
-        let numbers = sequences(&self.pending_directory())?.into_iter();
-        let numbers = numbers.filter(|sequence| *sequence > after).take(limit);
-        numbers.map(|sequence| self.read_pending(sequence)).collect()
+    /// The events that are not pending yet, each once.
+    fn not_waiting<'e>(&self, events: &[&'e Signed]) -> Result<Vec<(Head, &'e Signed)>, OutboxError> {
+        let heads = events.iter().map(|signed| self.head_of(signed)).collect::<Result<Vec<_>, _>>()?;
+        let mut taken = BTreeMap::new();
+        for span in self.waiting()? {
+            if heads.iter().any(|head| span.covers(head.sequence)) {
+                taken.extend(self.read(span)?.into_iter().map(|one| (one.sequence, Some(one.event))));
+            }
+        }
+        let mut new = Vec::new();
+        for (head, signed) in heads.into_iter().zip(events) {
+            match taken.insert(head.sequence, head.event) {
+                None => new.push((head, *signed)),
+                Some(found) if found == head.event => {}
+                Some(_other) => {
+                    let (sequence, source_name) = (head.sequence, self.source.clone());
+                    return Err(OutboxError::NumberTaken { source_name, sequence });
+                }
+            }
+        }
+        Ok(new)
+    }
+
+    /// The files of events without a receipt, in the order of the source.
+    pub fn waiting(&self) -> Result<Vec<Span>, OutboxError> {
+        waiting::spans(&self.pending_directory())
+    }
+
+    /// The events of one file that have no receipt, in sequence order.
+    pub fn read(&self, span: Span) -> Result<Vec<Pending>, OutboxError> {
+        waiting::read(&self.pending_directory(), span)
     }
 
     /// Takes events out of `pending/`, each with what settled it.
@@ -156,39 +192,52 @@ impl SourceBox {
             return Ok(());
         }
         self.keep_proofs(settled)?;
-        durable::write(&self.state("head"), head_text(&self.head).as_bytes())?;
-        durable::remove_many(&settled.iter().map(|(one, _)| self.envelope_path(one.sequence)).collect::<Vec<_>>())?;
+        if self.head_on_disk != self.head {
+            durable::write(&self.state("head"), head_text(&self.head).as_bytes())?;
+            self.head_on_disk = self.head;
+        }
+        let mut files: BTreeMap<Span, BTreeSet<EventDigest>> = BTreeMap::new();
+        for (event, _settlement) in settled {
+            files.entry(event.span).or_default().insert(event.event);
+        }
+        let directory = self.pending_directory();
+        files.iter().try_for_each(|(span, events)| waiting::take_out(&directory, *span, events))?;
         self.prune()
     }
 
     fn keep_proofs(&self, settled: &[(Pending, Settlement)]) -> Result<(), OutboxError> {
-        let mut receipts = Vec::new();
+        let (mut receipts, mut refused) = (Vec::new(), Vec::new());
         for (pending, settlement) in settled {
             match settlement {
-                Settlement::Receipt(text) => {
-                    receipts.push((self.outbox.receipt_path(&pending.event), text.as_bytes()));
-                }
-                Settlement::Refused { refusal, receipt } => self.keep_refused(pending, refusal, receipt)?,
+                Settlement::Receipt(text) => receipts.push((pending.event, text.as_str())),
+                Settlement::Refused { refusal, receipt } => refused.push((pending, refusal, receipt)),
                 Settlement::HandedOver => {}
             }
         }
-        durable::write_many(&receipts)
+        self.outbox.keep_receipts(&receipts)?;
+        self.keep_refused(&refused)
     }
 
-    fn keep_refused(&self, pending: &Pending, refusal: &[u8], receipt: &str) -> Result<(), OutboxError> {
+    fn keep_refused(&self, refused: &[(&Pending, &Vec<u8>, &String)]) -> Result<(), OutboxError> {
+        if refused.is_empty() {
+            return Ok(());
+        }
         let directory = self.outbox.directory.join("refused").join(&self.name);
         durable::create_directory(&directory)?;
-        let path = |ending: &str| directory.join(format!("{:012}.{ending}", pending.sequence));
-        durable::write_many(&[
-            (path("json"), refusal),
-            (path("tlog-proof"), receipt.as_bytes()),
-            (path("dsse"), format!("{}\n", pending.envelope).as_bytes()),
-        ])
+        let path = |sequence: u64, ending: &str| directory.join(format!("{sequence:012}.{ending}"));
+        let envelopes: Vec<_> = refused.iter().map(|(one, ..)| format!("{}\n", one.envelope)).collect();
+        let mut files = Vec::new();
+        for ((one, refusal, receipt), envelope) in refused.iter().zip(&envelopes) {
+            files.push((path(one.sequence, "json"), refusal.as_slice()));
+            files.push((path(one.sequence, "tlog-proof"), receipt.as_bytes()));
+            files.push((path(one.sequence, "dsse"), envelope.as_bytes()));
+        }
+        durable::write_many(&files)
     }
 
     /// A job's source is never opened again: once it is closed and settled, its state is of no use.
     fn prune(&self) -> Result<(), OutboxError> {
-        if self.is_job() && self.head.ended && sequences(&self.pending_directory())?.is_empty() {
+        if self.is_job() && self.head.ended && self.waiting()?.is_empty() {
             self.remove_state()?;
         }
         Ok(())
@@ -206,28 +255,30 @@ impl SourceBox {
         Ok(())
     }
 
-    /// The newest of what is pending and of what `head` says.
-    fn recover(&self) -> Result<Head, OutboxError> {
+    fn read_head(&self) -> Result<Head, OutboxError> {
         let path = self.state("head");
-        let settled = match durable::read_text(&path)? {
-            None => Head::default(),
-            Some(text) => parse_head(&text).ok_or_else(|| damaged(&path, format!("`{}`", text.trim_end())))?,
-        };
-        match sequences(&self.pending_directory())?.last() {
-            Some(sequence) if *sequence > settled.sequence => {
-                let path = self.envelope_path(*sequence);
-                head_of(&self.read_pending(*sequence)?.signed.event).map_err(|what| damaged(&path, what))
-            }
-            _ => Ok(settled),
+        let Some(text) = durable::read_text(&path)? else { return Ok(Head::default()) };
+        parse_head(&text).ok_or_else(|| damaged(&path, format!("`{}`", text.trim_end())))
+    }
+
+    /// The newest of what is pending and of what `head` says. Where a file names a newer number than `head` does, nothing
+    /// was taken out of it yet: its last line has that number.
+    fn recover(&self) -> Result<Head, OutboxError> {
+        let settled = self.head_on_disk;
+        let newest = self.waiting()?.into_iter().max_by_key(|span| span.last());
+        let Some(span) = newest.filter(|span| span.last() > settled.sequence) else { return Ok(settled) };
+        let path = span.path(&self.pending_directory());
+        let last = self.read(span)?.pop().ok_or_else(|| damaged(&path, "it is empty".to_owned()))?;
+        let head = head_of(&last.signed.event).map_err(|what| damaged(&path, what))?;
+        if head.sequence == span.last() {
+            Ok(head)
+        } else {
+            Err(damaged(&path, format!("its last event is number {}", head.sequence)))
         }
     }
 
-    fn read_pending(&self, sequence: u64) -> Result<Pending, OutboxError> {
-        let path = self.envelope_path(sequence);
-        let text = durable::read_text(&path)?.ok_or_else(|| damaged(&path, "it is gone".to_owned()))?;
-        let envelope = text.trim_end_matches('\n').to_owned();
-        let signed = Signed::from_envelope(envelope.as_bytes()).map_err(|error| damaged(&path, error.to_string()))?;
-        Ok(Pending { sequence, event: signed.digest(), envelope, signed })
+    fn head_of(&self, signed: &Signed) -> Result<Head, OutboxError> {
+        head_of(&signed.event).map_err(|what| damaged(&self.pending_directory(), what))
     }
 
     fn state(&self, name: &str) -> PathBuf {
@@ -236,10 +287,6 @@ impl SourceBox {
 
     fn pending_directory(&self) -> PathBuf {
         self.outbox.directory.join("pending").join(&self.name)
-    }
-
-    fn envelope_path(&self, sequence: u64) -> PathBuf {
-        self.pending_directory().join(format!("{sequence:012}.dsse"))
     }
 }
 
@@ -270,8 +317,4 @@ fn parse_head(text: &str) -> Option<Head> {
     let (sequence, event, state) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?, fields.next()?);
     let head = Head { sequence, event: Some(event), ended: state == "ended" };
     (head_text(&head) == text).then_some(head)
-}
-
-fn damaged(path: &Path, what: String) -> OutboxError {
-    OutboxError::Damaged { path: path.to_owned(), what }
 }
