@@ -14,6 +14,7 @@ mod documents;
 mod evaluation;
 mod keygen;
 mod model;
+mod nats;
 mod options;
 mod outbox;
 mod receipt;
@@ -45,7 +46,9 @@ Settings come from options, then from the environment (LINEAL_KEY and so on), th
   key = \"ci.pem\"
   trust = \"ledger.trust\"
   source = \"https://ci.example.com/payments\"
-  to = \"http://127.0.0.1:7311\"
+  to = \"nats://127.0.0.1:4222\"          # or http://127.0.0.1:7311, or file:events.jsonl
+  producer = \"ci\"                       # for NATS: the name that the key was enrolled under
+  nats.nkey = \"ci.nk\"                   # and who we are there: nats.creds, nats.nkey, nats.user; nats.ca, …
 
 Exit codes: 0 done (or kept in the outbox), 1 refused or failed, 2 could not be tried.
 `run` and `evaluation` end with the code of their command.";

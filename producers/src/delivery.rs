@@ -16,7 +16,7 @@ use lineal_schemas::{
 
 use crate::{
     outbox::{Outbox, OutboxError, Owed, Pending, Settlement, SourceBox},
-    target::{Answer, Outcome, Target, http::MAX_EVENTS},
+    target::{Answer, Outcome, Reply, Target, http},
 };
 
 /// What became of an event.
@@ -108,11 +108,11 @@ impl Courier {
 
     /// Sends what waits of one source, in sequence order, and says what became of each event.
     pub fn deliver(&self, source: &mut SourceBox) -> Result<Vec<Sent>, OutboxError> {
-        let mut sent = Vec::new();
-        let mut events = Vec::new();
+        let group = self.target.as_ref().map_or(http::MAX_EVENTS, Target::group);
+        let (mut sent, mut events) = (Vec::new(), Vec::new());
         for span in source.waiting()? {
             events.extend(source.read(span)?);
-            if events.len() >= MAX_EVENTS {
+            if events.len() >= group {
                 self.deliver_some(source, std::mem::take(&mut events), &mut sent)?;
             }
         }
@@ -147,10 +147,10 @@ impl Courier {
             None => Ok(all_wait(events, "no target is set")),
             Some(Target::File(_)) => self.hand_over(events),
             Some(target) => Ok(match target.send(events) {
-                Ok(answers) => {
+                Ok(replies) => {
                     let mut receipts = Receipts::under(&self.trust);
-                    let pairs = answers.into_iter().zip(events);
-                    pairs.map(|(answer, event)| judge(answer, event, &mut receipts)).collect()
+                    let pairs = replies.into_iter().zip(events);
+                    pairs.map(|(reply, event)| judged(reply, event, &mut receipts)).collect()
                 }
                 Err(error) => all_wait(events, &chain(&error)),
             }),
@@ -248,6 +248,13 @@ fn waits(reason: String) -> Verdict {
 
 fn all_wait(events: &[Pending], reason: &str) -> Vec<Verdict> {
     events.iter().map(|_event| waits(reason.to_owned())).collect()
+}
+
+fn judged(reply: Reply, event: &Pending, receipts: &mut Receipts<'_>) -> Verdict {
+    match reply {
+        Ok(answer) => judge(answer, event, receipts),
+        Err(reason) => waits(reason),
+    }
 }
 
 /// An answer counts for what its receipt proves.

@@ -1,15 +1,17 @@
-//! Where events are sent: a ledger over HTTP, or a file that is carried to one.
+//! Where events are sent: a ledger over NATS or HTTP, or a file that is carried to one.
 //!
 //! The step out of the outbox. Promises nothing about what is admitted: it moves envelopes and brings answers back. A
 //! target that fails leaves every event where it was. (docs/FORMAT.md; `lineal-emit --to`)
 
 pub mod file;
 pub mod http;
+pub mod nats;
 
 use std::{io, path::PathBuf, str::FromStr};
 
 pub use file::FileTarget;
 pub use http::{Answer, HttpTarget, Outcome};
+pub use nats::{NatsError, NatsSettings, NatsTarget};
 
 use crate::outbox::Pending;
 
@@ -18,16 +20,21 @@ use crate::outbox::Pending;
 pub enum Target {
     /// `http://HOST:PORT`.
     Http(HttpTarget),
+    /// `nats://HOST:PORT` or `tls://HOST:PORT`.
+    Nats(NatsTarget),
     /// `file:PATH`.
     File(FileTarget),
 }
+
+/// What a ledger answered about one event, or why there is no answer.
+pub(crate) type Reply = Result<Answer, String>;
 
 /// Why a target has not taken what it was sent. The events are still in the outbox.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TargetError {
     /// Not an address that this crate sends to.
-    #[error("`{found}` is no target: `http://HOST:PORT` or `file:PATH`")]
+    #[error("`{found}` is no target: `nats://HOST:PORT`, `tls://HOST:PORT`, `http://HOST:PORT` or `file:PATH`")]
     Address {
         /// The text as found.
         found: String,
@@ -58,6 +65,9 @@ pub enum TargetError {
         /// The beginning of its answer.
         said: String,
     },
+    /// NATS has not taken it, or brought no answer.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
     /// The file can't be written.
     #[error("cannot append to {}", path.display())]
     File {
@@ -82,6 +92,7 @@ impl TargetError {
             Self::Unreachable { .. } => "ledger-unreachable",
             Self::Answer { .. } => "malformed-answer",
             Self::Attachment { .. } => "attachment-not-taken",
+            Self::Nats(error) => error.code(),
             Self::File { .. } => "target-file",
             Self::TornFile { .. } => "torn-target-file",
         }
@@ -91,7 +102,19 @@ impl TargetError {
 impl FromStr for Target {
     type Err = TargetError;
 
+    /// NATS needs to be told more, above all the producer's name: [`Target::parse`].
     fn from_str(text: &str) -> Result<Self, TargetError> {
+        Self::parse(text, NatsSettings::default())
+    }
+}
+
+impl Target {
+    /// The target that `text` names; `nats` says what NATS needs beside its servers, which may be several, by comma.
+    pub fn parse(text: &str, nats: NatsSettings) -> Result<Self, TargetError> {
+        if ["nats://", "tls://"].iter().any(|scheme| text.starts_with(scheme)) {
+            let servers = text.split(',').map(str::to_owned).collect();
+            return Ok(Self::Nats(NatsTarget::new(NatsSettings { servers, ..nats })?));
+        }
         let host = text.strip_prefix("http://").filter(|host| !host.is_empty() && !host.starts_with('/'));
         match (host, text.strip_prefix("file:")) {
             (Some(_), _) => Ok(Self::Http(HttpTarget::new(text))),
@@ -101,14 +124,21 @@ impl FromStr for Target {
             _ => Err(TargetError::Address { found: text.to_owned() }),
         }
     }
-}
 
-impl Target {
-    /// Sends as many of the events, from the first, as go at once. A ledger's answers are about the first events, in
-    /// order; a file keeps all of them and answers nothing.
-    pub(crate) fn send(&self, events: &[Pending]) -> Result<Vec<Answer>, TargetError> {
+    /// How many events it makes sense to have in hand for it.
+    pub(crate) const fn group(&self) -> usize {
         match self {
-            Self::Http(target) => target.post(events),
+            Self::Http(_) | Self::File(_) => http::MAX_EVENTS,
+            Self::Nats(_) => nats::MAX_EVENTS,
+        }
+    }
+
+    /// Sends as many of the events, from the first, as go at once. A ledger's replies are about the first events, in
+    /// order; a file keeps all of them and answers nothing.
+    pub(crate) fn send(&self, events: &[Pending]) -> Result<Vec<Reply>, TargetError> {
+        match self {
+            Self::Http(target) => Ok(target.post(events)?.into_iter().map(Ok).collect()),
+            Self::Nats(target) => target.send(events),
             Self::File(target) => target.append(events).map(|()| Vec::new()),
         }
     }
@@ -117,6 +147,7 @@ impl Target {
     pub(crate) fn attach(&self, digest: &str, bytes: &[u8]) -> Result<(), TargetError> {
         match self {
             Self::Http(target) => target.put(digest, bytes),
+            Self::Nats(target) => target.attach(digest, bytes),
             Self::File(target) => target.attach(digest, bytes),
         }
     }

@@ -9,7 +9,12 @@ use std::{
 use clap::Args;
 use serde::Deserialize;
 
-use super::console::Failure;
+use lineal_producers::target::NatsSettings;
+
+use super::{
+    console::Failure,
+    nats::{NatsFile, NatsOptions},
+};
 
 /// The name of the settings file.
 const FILE_NAME: &str = "lineal-emit.toml";
@@ -28,7 +33,8 @@ pub(crate) struct Options {
     /// Use the source as it is, and leave it open. Its outbox must never be lost.
     #[arg(long, global = true, help_heading = "Settings")]
     pub(crate) fixed_source: bool,
-    /// Where events go: `http://HOST:PORT`, or `file:PATH` for `lineal append`.
+    /// Where events go: `nats://HOST:PORT` (several by comma) or `tls://HOST:PORT`, `http://HOST:PORT`, or `file:PATH` for
+    /// `lineal append`.
     #[arg(long, global = true, env = "LINEAL_TO", value_name = "TARGET", help_heading = "Settings")]
     pub(crate) to: Option<String>,
     /// Directory where events stay until their receipts are verified.
@@ -40,6 +46,8 @@ pub(crate) struct Options {
     /// Print the answer as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    nats: NatsOptions,
 }
 
 /// What `lineal-emit.toml` may say. Paths are relative to its folder.
@@ -53,6 +61,9 @@ pub(crate) struct SettingsFile {
     source: Option<String>,
     to: Option<String>,
     outbox: Option<PathBuf>,
+    producer: Option<String>,
+    #[serde(default)]
+    nats: NatsFile,
 }
 
 impl SettingsFile {
@@ -103,6 +114,10 @@ impl Options {
 
     pub(crate) fn target(&self, file: &SettingsFile) -> Option<String> {
         self.to.clone().or_else(|| file.target())
+    }
+
+    pub(crate) fn nats(&self, file: &SettingsFile) -> Result<NatsSettings, Failure> {
+        self.nats.settings(file.producer.as_ref(), &file.nats, &file.folder)
     }
 
     /// By default where the XDG base directories keep state.

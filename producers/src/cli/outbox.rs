@@ -13,7 +13,11 @@ use super::{
 
 /// Send everything that waits in the outbox, and the attachments of what was committed.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 nothing waits any more, 1 something still waits or was refused.")]
+#[command(after_help = "Examples:
+  lineal-emit flush
+  lineal-emit flush --to nats://nats.example:4222 --producer ci --nats-creds ci.creds
+
+Exit codes: 0 nothing waits any more, 1 something still waits or was refused.")]
 pub(crate) struct FlushArguments {}
 
 pub(crate) fn flush(session: &Session<'_>, _arguments: &FlushArguments) -> Result<u8, Failure> {

@@ -22,7 +22,8 @@ use super::{
 ///
 /// All of them are checked before the first is sent. `type` may be the full one or its name, `dataset.snapshotted`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
+  lineal-emit send drafts.jsonl --to nats://127.0.0.1:4222 --producer ci --nats-nkey ci.nk
   echo '{\"type\":\"alias.moved\",\"subject\":\"alias/a/b\",\"data\":{…}}' | lineal-emit send -")]
 pub(crate) struct Arguments {
     /// The file, one document a line, or `-` for standard input.

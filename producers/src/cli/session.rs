@@ -12,7 +12,7 @@ use lineal_producers::{
     delivery::{Courier, Delivery, Sent, chain},
     object::Object,
     outbox::{Attachment, Outbox},
-    target::Target,
+    target::{NatsError, Target, TargetError},
 };
 use lineal_schemas::{key::SecretKey, trust::Trust};
 
@@ -117,8 +117,13 @@ impl Session<'_> {
     }
 
     fn target(&self, file: &SettingsFile) -> Result<Option<Target>, Failure> {
-        let target = self.options.target(file).map(|text| text.parse::<Target>()).transpose();
-        target.map_err(|error| Failure::usage(chain(&error)))
+        let Some(text) = self.options.target(file) else { return Ok(None) };
+        let target = Target::parse(&text, self.options.nats(file)?);
+        target.map(Some).map_err(|error| match &error {
+            TargetError::Nats(NatsError::Producer { .. }) => Failure::usage(chain(&error))
+                .with_hint("give --producer NAME, or LINEAL_PRODUCER, or `producer = …` in lineal-emit.toml"),
+            _ => Failure::usage(chain(&error)),
+        })
     }
 }
 

@@ -1,0 +1,283 @@
+//! The NATS target: events to JetStream, and the ledger's answers back.
+//!
+//! JetStream carries events and is never the record: its acknowledgement settles nothing, only an answer whose receipt
+//! verifies does, in [`crate::delivery`]. Promises that a send ends, within [`answers::ANSWER_TIMEOUT`] after the last
+//! sign of life, and that what is sent again is the same bytes. The client needs a runtime, which lives on a thread of
+//! its own: everything here blocks, like the rest of this crate. (docs/FORMAT.md, NATS)
+
+use std::{
+    fmt, io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::JoinHandle,
+};
+
+use lineal_schemas::{digest::EventDigest, event::Event};
+
+use super::{Reply, TargetError};
+use crate::outbox::Pending;
+
+mod answers;
+mod attachments;
+mod link;
+mod publish;
+mod worker;
+
+use worker::{Command, Worker};
+
+/// The most events that are on their way at the same time.
+pub(crate) const MAX_EVENTS: usize = 8_000;
+
+/// How NATS is reached, and who we are there.
+#[derive(Clone, Default)]
+pub struct NatsSettings {
+    /// The producer's name, under which its keys are enrolled: a part of every subject.
+    pub producer: String,
+    /// `nats://HOST:PORT`, or `tls://HOST:PORT`; user and password may stand in it.
+    pub servers: Vec<String>,
+    /// Credentials file: JWT and seed.
+    pub credentials: Option<PathBuf>,
+    /// File with the seed of an `NKey`, which is never the key that signs events.
+    pub nkey: Option<PathBuf>,
+    /// User and password.
+    pub user: Option<(String, String)>,
+    /// Certificates of the authority that the servers' certificates are checked against.
+    pub ca: Option<PathBuf>,
+    /// Certificate and private key of this client, for mutual TLS.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// What is secret stays out of it.
+impl fmt::Debug for NatsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("NatsSettings");
+        shown.field("producer", &self.producer).field("servers", &self.shown_servers()).finish_non_exhaustive()
+    }
+}
+
+impl NatsSettings {
+    /// The servers without what is secret in a URL.
+    fn shown_servers(&self) -> String {
+        let shown = self.servers.iter().map(|url| match (url.split_once("://"), url.rsplit_once('@')) {
+            (Some((scheme, _rest)), Some((_secret, host))) => format!("{scheme}://{host}"),
+            _ => url.clone(),
+        });
+        shown.collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Why NATS has not taken events, or gave no answer. The events are still in the outbox.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NatsError {
+    /// Without it there is no subject to publish to.
+    #[error("NATS needs the producer's name, as it was enrolled: 1 to 63 of a-z, 0-9 and `-`, found `{found}`")]
+    Producer {
+        /// The name as found; empty if there is none.
+        found: String,
+    },
+    /// A file of the settings.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No connection.
+    #[error("NATS at {servers} can't be reached: {problem}")]
+    Unreachable {
+        /// The servers, without secrets.
+        servers: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// The server knows us, and does not let us.
+    #[error(
+        "the NATS server does not let producer `{producer}` use the subject `{subject}`: its user needs the permissions \
+         that `lineal nats-config` writes"
+    )]
+    NotPermitted {
+        /// The producer.
+        producer: String,
+        /// The subject.
+        subject: String,
+    },
+    /// Nobody made the stream.
+    #[error("no stream takes `{subject}`: is `lineal serve --nats` running?")]
+    NoStream {
+        /// The subject.
+        subject: String,
+    },
+    /// The server did not say that it has it.
+    #[error("the NATS server did not acknowledge `{subject}`: {problem}")]
+    NotAcknowledged {
+        /// The subject.
+        subject: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// An attachment is not with the ledger yet.
+    #[error("attachment {digest} over NATS: {problem}")]
+    Attachment {
+        /// Its SHA-256.
+        digest: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// The thread ended, which it never does.
+    #[error("the thread that speaks NATS is gone")]
+    Gone,
+}
+
+impl NatsError {
+    /// The stable name of this error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Producer { .. } => "producer-name",
+            Self::File { .. } => "nats-settings",
+            Self::Unreachable { .. } => "nats-unreachable",
+            Self::NotPermitted { .. } => "nats-not-permitted",
+            Self::NoStream { .. } => "nats-no-stream",
+            Self::NotAcknowledged { .. } => "nats-not-acknowledged",
+            Self::Attachment { .. } => "attachment-not-taken",
+            Self::Gone => "nats-gone",
+        }
+    }
+}
+
+/// A ledger reached over NATS. Clones share the connection, which is made by the first send.
+#[derive(Debug, Clone)]
+pub struct NatsTarget {
+    settings: Arc<NatsSettings>,
+    thread: Arc<Mutex<Option<Thread>>>,
+}
+
+/// An event as it goes out.
+#[derive(Debug)]
+struct Outgoing {
+    event: EventDigest,
+    subject: String,
+    /// The exact bytes.
+    body: Vec<u8>,
+    /// Values of the header `Lineal-Signature`.
+    signatures: Vec<String>,
+}
+
+impl NatsTarget {
+    /// Checks the name; connects later.
+    pub fn new(settings: NatsSettings) -> Result<Self, NatsError> {
+        if !is_producer(&settings.producer) {
+            return Err(NatsError::Producer { found: settings.producer });
+        }
+        Ok(Self { settings: Arc::new(settings), thread: Arc::default() })
+    }
+
+    /// Publishes events, and waits for their answers: one reply for each.
+    pub(super) fn send(&self, events: &[Pending]) -> Result<Vec<Reply>, TargetError> {
+        let outgoing = events.iter().map(|event| self.outgoing(event)).collect();
+        Ok(self.ask(|reply| Command::Send { events: outgoing, reply })?)
+    }
+
+    /// Puts an attachment where the ledger fetches it, and waits until it has.
+    pub(super) fn attach(&self, digest: &str, bytes: &[u8]) -> Result<(), TargetError> {
+        let (digest, bytes) = (digest.to_owned(), bytes.to_vec());
+        Ok(self.ask(|reply| Command::Attach { digest, bytes, reply })?)
+    }
+
+    fn outgoing(&self, pending: &Pending) -> Outgoing {
+        // What is no event was never stored; nobody would read the subject of nothing.
+        let name = Event::parse(&pending.signed.event).map(|event| event.name().to_owned()).unwrap_or_default();
+        Outgoing {
+            event: pending.event,
+            subject: format!("lineal.events.{}.{name}", self.settings.producer),
+            body: pending.signed.event.clone(),
+            signatures: pending.signed.signatures.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Hands a command to the thread and waits; the thread bounds how long.
+    fn ask<T>(&self, command: impl FnOnce(mpsc::Sender<Result<T, NatsError>>) -> Command) -> Result<T, NatsError> {
+        let (reply, replies) = mpsc::channel();
+        {
+            let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            let running = match thread.take() {
+                Some(running) => running,
+                None => Thread::start(&self.settings)?,
+            };
+            thread.insert(running).send(command(reply))?;
+        }
+        replies.recv().map_err(|_hung_up| NatsError::Gone)?
+    }
+}
+
+/// The thread with the runtime. It ends with the last clone of its target.
+#[derive(Debug)]
+struct Thread {
+    commands: Option<tokio::sync::mpsc::UnboundedSender<Command>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Thread {
+    fn start(settings: &Arc<NatsSettings>) -> Result<Self, NatsError> {
+        let failed = |error: io::Error| NatsError::Unreachable {
+            servers: settings.shown_servers(),
+            problem: format!("no thread for it: {error}"),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let (commands, arriving) = tokio::sync::mpsc::unbounded_channel();
+        let worker = Worker::new(settings.clone());
+        let builder = std::thread::Builder::new().name("lineal-nats".to_owned());
+        let thread = builder.spawn(move || runtime.block_on(worker.run(arriving))).map_err(failed)?;
+        Ok(Self { commands: Some(commands), thread: Some(thread) })
+    }
+
+    fn send(&self, command: Command) -> Result<(), NatsError> {
+        let commands = self.commands.as_ref().ok_or(NatsError::Gone)?;
+        commands.send(command).map_err(|_hung_up| NatsError::Gone)
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        drop(self.commands.take());
+        if let Some(thread) = self.thread.take() {
+            // It panicked: whoever waited for it was told.
+            thread.join().unwrap_or_default();
+        }
+    }
+}
+
+/// A producer's name, which is one token of a subject (docs/EVENTS.md, `key.enrolled`).
+fn is_producer(name: &str) -> bool {
+    let is_of_a_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(is_of_a_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(producer: &str) -> NatsSettings {
+        let servers = vec!["nats://ci:secret@127.0.0.1:1".to_owned(), "tls://b.example:4222".to_owned()];
+        NatsSettings { producer: producer.to_owned(), servers, ..NatsSettings::default() }
+    }
+
+    #[test]
+    fn a_producers_name_is_one_token_of_a_subject() {
+        for name in ["", "CI", "a.b", "a*", "a b", &"x".repeat(64)] {
+            let error = NatsTarget::new(settings(name)).unwrap_err();
+            assert_eq!(error.code(), "producer-name");
+        }
+        assert!(NatsTarget::new(settings("ci-1")).is_ok());
+    }
+
+    #[test]
+    fn a_server_that_is_away_is_named_without_its_password() {
+        let target = NatsTarget::new(NatsSettings { servers: settings("ci").servers[..1].to_vec(), ..settings("ci") });
+        let error = target.unwrap().send(&[]).unwrap_err();
+        assert_eq!(error.code(), "nats-unreachable");
+        let said = format!("{error} {error:?} {:?}", settings("ci"));
+        assert!(said.contains("nats://127.0.0.1:1") && !said.contains("secret"), "{said}");
+    }
+}
