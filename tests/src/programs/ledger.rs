@@ -31,11 +31,20 @@ impl LedgerHome {
 
     /// Begins a ledger in a place within the new folder that `place` gives.
     pub fn init_at(place: impl FnOnce(&Path) -> PathBuf) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the test");
+        Self::init_into(tempfile::tempdir().expect("a folder for the test"), place)
+    }
+
+    fn init_into(folder: TempDir, place: impl FnOnce(&Path) -> PathBuf) -> Self {
         let dir = place(folder.path());
         let home = Self { folder, dir, mirror: None };
         run(home.lineal("init").args(["--origin", ORIGIN, "--root-key"]).arg(home.root_key())).succeeded();
         home
+    }
+
+    /// Begins a ledger in a new folder below `parent`, and so on its disk.
+    pub fn init_below(parent: &Path) -> Self {
+        let folder = tempfile::tempdir_in(parent).expect("a folder for the test");
+        Self::init_into(folder, |folder| folder.join("ledger"))
     }
 
     /// From now on heads are mirrored to `folder`.
@@ -178,6 +187,11 @@ impl LedgerProcess {
     pub fn settled(mut self) -> Result<Self, Ended> {
         self.http = Http::new(&self.process.settled()?);
         Ok(self)
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// A client of it.
