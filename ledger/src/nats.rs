@@ -123,6 +123,8 @@ pub struct Status {
 pub struct Standing {
     /// Whether there is a connection.
     pub connected: bool,
+    /// Whether the stream is being read.
+    pub reading: bool,
     /// The stream.
     pub stream: String,
     /// The last message of it that was dealt with.

@@ -20,6 +20,8 @@ mod model;
 mod pipeline;
 #[path = "demo/programs.rs"]
 mod programs;
+#[path = "demo/road.rs"]
+mod road;
 #[path = "demo/say.rs"]
 mod say;
 #[path = "demo/scores.rs"]
@@ -35,6 +37,9 @@ struct Arguments {
     /// Where to leave the ledger, the keys, the data and the models.
     #[arg(long, value_name = "DIR", default_value = "demo-data")]
     dir: PathBuf,
+    /// Send events straight to the ledger over HTTP, as where no nats-server can be had.
+    #[arg(long)]
+    no_nats: bool,
     #[command(subcommand)]
     job: Option<Job>,
 }
@@ -65,9 +70,9 @@ enum Job {
 }
 
 fn main() -> Result<()> {
-    let Arguments { dir, job } = Arguments::parse();
+    let Arguments { dir, no_nats, job } = Arguments::parse();
     match job {
-        None => story::tell(&dir, std::env::var_os("CARGO").map(PathBuf::from)),
+        None => story::tell(&dir, no_nats, std::env::var_os("CARGO").map(PathBuf::from)),
         Some(Job::Train { data, model, seed }) => {
             let trained = model::Model::train(&wine::Wines::read(&data)?, seed)?;
             std::fs::write(&model, trained.to_json()?).with_context(|| model.display().to_string())

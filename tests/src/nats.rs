@@ -42,19 +42,25 @@ pub struct Options {
 /// The program, found or fetched once.
 #[track_caller]
 pub fn server_binary() -> &'static Path {
-    static FOUND: OnceLock<PathBuf> = OnceLock::new();
-    FOUND.get_or_init(|| {
+    find_server().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The program, found or fetched once, or why there is none.
+pub fn find_server() -> Result<&'static Path, String> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
         let installed = PathBuf::from("nats-server");
         if version_of(&installed).is_some_and(|version| version >= OLDEST) {
-            return installed;
+            return Ok(installed);
         }
         let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/nats/requirements.txt");
         let (major, minor) = OLDEST;
         let programs = venv::programs("nats-server", &requirements);
-        programs
-            .unwrap_or_else(|error| panic!("no nats-server {major}.{minor} or newer is on PATH, and {error}"))
-            .join("nats-server")
-    })
+        let programs =
+            programs.map_err(|error| format!("no nats-server {major}.{minor} or newer is on PATH, and {error}"))?;
+        Ok(programs.join("nats-server"))
+    });
+    found.as_deref().map_err(Clone::clone)
 }
 
 fn version_of(program: &Path) -> Option<(u32, u32)> {

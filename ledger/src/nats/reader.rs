@@ -83,6 +83,7 @@ impl Reader {
         loop {
             let before = self.position.as_ref().map(|position| position.sequence);
             let Err(error) = self.read().await;
+            self.shared.status.change(|now| now.reading = false);
             match &error {
                 NatsError::StreamDiffers { .. } if !self.was_read => return Err(error),
                 NatsError::Disturbed => tracing::debug!("reading goes on from the position"),
@@ -112,7 +113,7 @@ impl Reader {
         let messages = messages.heartbeat(HEARTBEAT).expires(PULL_EXPIRES).messages().await;
         let messages = messages.map_err(|error| NatsError::server("asking for messages", &error))?;
         self.shared.status.change(|now| {
-            (now.sequence, now.last_sequence, now.problem) = (next - 1, state.last, None);
+            (now.sequence, now.last_sequence, now.problem, now.reading) = (next - 1, state.last, None, true);
         });
         let mut groups = messages.ready_chunks(GROUP);
         let mut in_flight = FuturesOrdered::new();

@@ -13,6 +13,9 @@ use super::{NatsError, message::EVENT_SUBJECTS};
 /// The largest message that the stream takes: the largest event, eight signatures, and headers.
 const MAX_MESSAGE_BYTES: i32 = 320 * 1024;
 
+/// What is done where a server may lack the room: then fewer bytes help.
+const MAKING: &str = "making the stream, for which --nats-max-bytes are set aside";
+
 /// Error code of a stream that does not exist.
 const STREAM_NOT_FOUND: usize = 404;
 
@@ -28,8 +31,8 @@ pub struct StreamSettings {
     /// For how many hours it keeps events, taken in or not
     #[arg(long = "nats-max-age", value_name = "HOURS", default_value_t = 168, requires = "nats")]
     pub max_age_hours: u32,
-    /// How many bytes it keeps, taken in or not; -1 for as many as there are
-    #[arg(long = "nats-max-bytes", value_name = "BYTES", default_value_t = 8 << 30, requires = "nats", allow_negative_numbers = true)]
+    /// How many bytes it keeps, taken in or not: the server sets them aside; -1 for as many as come
+    #[arg(long = "nats-max-bytes", value_name = "BYTES", default_value_t = 1 << 30, requires = "nats", allow_negative_numbers = true)]
     pub max_bytes: i64,
 }
 
@@ -61,11 +64,10 @@ pub(super) async fn ensure(jetstream: &Context, settings: &StreamSettings) -> Re
         Ok(stream) => stream,
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(found) if found.code() == STREAM_NOT_FOUND => {
-                tracing::info!(stream = settings.name, "the stream is made");
-                jetstream
-                    .create_stream(settings.config())
-                    .await
-                    .map_err(|error| NatsError::server("making the stream", &error))?
+                let made = jetstream.create_stream(settings.config()).await;
+                let stream = made.map_err(|error| NatsError::server(MAKING, &error))?;
+                tracing::info!(stream = settings.name, "the stream was made");
+                stream
             }
             _ => return Err(NatsError::server("looking for the stream", &error)),
         },

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use crate::programs::{Call, Programs};
+use crate::{
+    programs::{Call, Programs},
+    road::Nats,
+};
 
 /// The name of the ledger.
 pub(crate) const ORIGIN: &str = "wine.example/demo";
@@ -49,6 +52,8 @@ pub(crate) struct Places {
     pub(crate) data: PathBuf,
     pub(crate) models: PathBuf,
     pub(crate) outboxes: PathBuf,
+    /// The NATS server's configuration, its users' seeds and its store.
+    pub(crate) nats: PathBuf,
     /// What `lineal serve` printed.
     pub(crate) log: PathBuf,
 }
@@ -63,6 +68,7 @@ impl Places {
             data: dir.join("data"),
             models: dir.join("models"),
             outboxes: dir.join("outboxes"),
+            nats: dir.join("nats"),
             log: dir.join("serve.log"),
         }
     }
@@ -135,7 +141,10 @@ fn source(producer: &Producer) -> String {
 pub(crate) struct Pipeline<'a> {
     pub(crate) programs: &'a Programs,
     pub(crate) places: &'a Places,
+    /// The ledger over HTTP.
     pub(crate) url: String,
+    /// The road that events take, if there is a server.
+    pub(crate) nats: Option<&'a Nats>,
 }
 
 impl Pipeline<'_> {
@@ -191,11 +200,12 @@ impl Pipeline<'_> {
 
     /// A call of `lineal-emit` as one producer.
     fn emit(&self, command: &str, producer: &Producer) -> Call {
-        self.programs
-            .emit(command)
-            .args(["--json"])
-            .with("--to", &self.url)
-            .with("--trust", self.places.trust())
+        let call = self.programs.emit(command).args(["--json"]);
+        let call = match self.nats {
+            Some(nats) => nats.send(call, producer),
+            None => call.with("--to", &self.url),
+        };
+        call.with("--trust", self.places.trust())
             .with("--key", self.places.key(producer))
             .with("--source", format!("{}/demo", source(producer)))
             .with("--outbox", self.places.outboxes.join(producer.name))

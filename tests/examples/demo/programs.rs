@@ -15,6 +15,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::road::Nats;
+
 /// Where the three programs are.
 pub(crate) struct Programs {
     directory: PathBuf,
@@ -138,15 +140,19 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 impl Serving {
     /// Starts `lineal serve` on a free port of this machine, and waits until it says that it is ready.
-    pub(crate) fn start(programs: &Programs, ledger: &Path, log: &Path) -> Result<Self> {
+    pub(crate) fn start(programs: &Programs, ledger: &Path, log: &Path, nats: Option<&Nats>) -> Result<Self> {
         // Asking for port 0 and letting go of it leaves a moment in which another program may take it; then `serve` fails.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let output = File::create(log)?;
-        let mut serve = programs.lineal("serve").with("--dir", ledger).with("--http", address.to_string()).command;
+        let serve = programs.lineal("serve").with("--dir", ledger).with("--http", address.to_string());
+        let mut serve = match nats {
+            Some(nats) => nats.serve(serve).command,
+            None => serve.command,
+        };
         serve.stdout(output.try_clone()?).stderr(output);
         let mut serving = Self { child: serve.spawn().with_context(|| line(&serve))?, address };
         for _ in 0..ASKED {
-            if serving.ready() {
+            if serving.ready(nats.is_some()) {
                 return Ok(serving);
             }
             ensure!(serving.child.try_wait()?.is_none(), "{} ended:\n{}", line(&serve), end(log)?);
@@ -167,17 +173,18 @@ impl Serving {
         Ok(())
     }
 
-    fn ready(&self) -> bool {
-        let ask = || -> std::io::Result<[u8; 12]> {
+    /// Whether it takes events, from NATS as well if it is to.
+    fn ready(&self, nats: bool) -> bool {
+        let ask = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect_timeout(&self.address, PAUSE)?;
             stream.set_read_timeout(Some(Duration::from_secs(1)))?;
             let request = format!("GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
             stream.write_all(request.as_bytes())?;
-            let mut status = [0; 12];
-            stream.read_exact(&mut status)?;
-            Ok(status)
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
         };
-        ask().is_ok_and(|status| status.ends_with(b" 200"))
+        ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") && (!nats || answer.contains("\"reading\":true")))
     }
 }
 

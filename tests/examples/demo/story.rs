@@ -6,12 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::{
     check,
     pipeline::{self, Pipeline, Places, SEED, SERVICE, Version},
     programs::{Programs, Serving},
+    road::Nats,
     say::Say,
     scores::{self, STRONG},
     wine::Wines,
@@ -21,7 +22,7 @@ use crate::{
 const MARK: &str = "made-by-the-lineal-demo";
 
 /// Plays the whole demo under `dir`.
-pub(crate) fn tell(dir: &Path, cargo: Option<PathBuf>) -> Result<()> {
+pub(crate) fn tell(dir: &Path, no_nats: bool, cargo: Option<PathBuf>) -> Result<()> {
     let places = prepare(dir)?;
     let mut say = Say::new();
     let cargo = cargo.unwrap_or_else(|| "cargo".into());
@@ -29,10 +30,20 @@ pub(crate) fn tell(dir: &Path, cargo: Option<PathBuf>) -> Result<()> {
 
     say.chapter("A ledger, and who may write to it")?;
     found(&programs, &places, &mut say)?;
-    let serving = Serving::start(&programs, &places.ledger, &places.log)?;
-    say.step("serve", &format!("it takes events at {}, and answers each with a receipt", serving.url()))?;
+    let nats = if no_nats { Err(anyhow!("--no-nats")) } else { Nats::start(&programs, &places) };
+    let serving = Serving::start(&programs, &places.ledger, &places.log, nats.as_ref().ok())?;
+    match &nats {
+        Ok(nats) => {
+            say.step("nats-server", &format!("at {}: each producer may only speak as itself", nats.url()))?;
+            say.step("serve", "it reads events from there, and sends each producer its receipts")?;
+        }
+        Err(error) => {
+            say.step("serve", &format!("it takes events at {}, and answers each with a receipt", serving.url()))?;
+            say.step("", &format!("(without NATS: {error:#})"))?;
+        }
+    }
 
-    let pipeline = Pipeline { programs: &programs, places: &places, url: serving.url() };
+    let pipeline = Pipeline { programs: &programs, places: &places, url: serving.url(), nats: nats.as_ref().ok() };
     let (first, second) = (Version::new(1, &places), Version::new(2, &places));
     let good = release(&pipeline, &first, &mut say)?;
     let poor = release(&pipeline, &second, &mut say)?;
