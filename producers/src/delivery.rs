@@ -4,7 +4,11 @@
 //! trust file: its own, or that of the ledger's `event.rejected` or `event.conflicted` about it. Whatever else happens,
 //! the event stays pending with a reason, and no error of a ledger reaches the caller. (docs/FORMAT.md, Receipt)
 
-use std::{collections::BTreeMap, error::Error};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use lineal_schemas::{
     digest::EventDigest,
@@ -76,22 +80,27 @@ pub struct Courier {
 impl Courier {
     /// Sends everything that waits, in sequence order within each source.
     pub fn flush(&self) -> Result<Flushed, OutboxError> {
+        self.flush_watched(&mut |_sent| {})
+    }
+
+    /// The same; `watch` sees events as they are dealt with.
+    pub fn flush_watched(&self, watch: &mut dyn FnMut(&[Sent])) -> Result<Flushed, OutboxError> {
         let mut flushed = Flushed::default();
         for source in self.outbox.sources()? {
             match self.outbox.source(&source) {
                 Err(OutboxError::SourceInUse { .. }) => flushed.in_use.push(source),
                 opened => {
-                    let sent = self.deliver(&mut opened?)?;
+                    let sent = self.deliver_watched(&Mutex::new(opened?), watch)?;
                     flushed.sent.extend(sent.into_iter().map(|one| (source.clone(), one)));
                 }
             }
         }
-        self.send_owed(&mut flushed)?;
+        flushed.attachments_left = self.send_owed()?;
         Ok(flushed)
     }
 
     /// Puts events that were signed elsewhere into the outbox and sends them, with all that waits of their sources.
-    pub fn forward(&self, events: &[Signed]) -> Result<Vec<Sent>, ForwardError> {
+    pub fn forward(&self, events: &[Signed], watch: &mut dyn FnMut(&[Sent])) -> Result<Vec<Sent>, ForwardError> {
         let mut sources: BTreeMap<String, Vec<&Signed>> = BTreeMap::new();
         for signed in events {
             let source = Event::parse(&signed.event)?.source.to_owned();
@@ -101,44 +110,59 @@ impl Courier {
         for (source, events) in sources {
             let mut source = self.outbox.source(&source)?;
             source.adopt(&events)?;
-            sent.extend(self.deliver(&mut source)?.into_iter().map(|one| (one.event, one)));
+            let delivered = self.deliver_watched(&Mutex::new(source), watch)?;
+            sent.extend(delivered.into_iter().map(|one| (one.event, one)));
         }
         Ok(events.iter().filter_map(|signed| sent.get(&signed.digest()).cloned()).collect())
     }
 
     /// Sends what waits of one source, in sequence order, and says what became of each event.
-    pub fn deliver(&self, source: &mut SourceBox) -> Result<Vec<Sent>, OutboxError> {
+    ///
+    /// The source is locked while the disk is at work, and never while a network is.
+    pub fn deliver(&self, source: &Mutex<SourceBox>) -> Result<Vec<Sent>, OutboxError> {
+        self.deliver_watched(source, &mut |_sent| {})
+    }
+
+    /// The same; `watch` sees events as they are dealt with.
+    pub fn deliver_watched(
+        &self,
+        source: &Mutex<SourceBox>,
+        watch: &mut dyn FnMut(&[Sent]),
+    ) -> Result<Vec<Sent>, OutboxError> {
         let group = self.target.as_ref().map_or(http::MAX_EVENTS, Target::group);
         let (mut sent, mut events) = (Vec::new(), Vec::new());
-        for span in source.waiting()? {
-            events.extend(source.read(span)?);
+        let waiting = locked(source).waiting()?;
+        for span in waiting {
+            events.extend(locked(source).read(span)?);
             if events.len() >= group {
-                self.deliver_some(source, std::mem::take(&mut events), &mut sent)?;
+                sent.extend(self.deliver_some(source, std::mem::take(&mut events), watch)?);
             }
         }
-        self.deliver_some(source, events, &mut sent)?;
+        sent.extend(self.deliver_some(source, events, watch)?);
         Ok(sent)
     }
 
     fn deliver_some(
         &self,
-        source: &mut SourceBox,
+        source: &Mutex<SourceBox>,
         mut events: Vec<Pending>,
-        sent: &mut Vec<Sent>,
-    ) -> Result<(), OutboxError> {
+        watch: &mut dyn FnMut(&[Sent]),
+    ) -> Result<Vec<Sent>, OutboxError> {
+        let mut sent = Vec::new();
         while !events.is_empty() {
             let verdicts = self.send(&events)?;
             let rest = events.split_off(verdicts.len().min(events.len()));
-            let mut settled = Vec::new();
+            let (mut settled, before) = (Vec::new(), sent.len());
             for (event, verdict) in std::mem::replace(&mut events, rest).into_iter().zip(verdicts) {
                 let (sequence, digest) = (event.sequence, event.event);
                 sent.push(Sent { event: digest, sequence, delivery: verdict.delivery });
                 settled.extend(verdict.settlement.map(|settlement| (event, settlement)));
             }
-            source.settle(&settled)?;
+            locked(source).settle(&settled)?;
             self.follow_up(&settled)?;
+            watch(sent.get(before..).unwrap_or_default());
         }
-        Ok(())
+        Ok(sent)
     }
 
     /// One verdict for each event that was tried, from the first; at least one.
@@ -188,19 +212,21 @@ impl Courier {
         Ok(())
     }
 
-    fn send_owed(&self, flushed: &mut Flushed) -> Result<(), OutboxError> {
-        let Some(target) = &self.target else { return Ok(()) };
+    /// Sends attachments of committed events that the target has not taken yet. What it still does not take, and why.
+    pub(crate) fn send_owed(&self) -> Result<Vec<(String, String)>, OutboxError> {
+        let mut left = Vec::new();
+        let Some(target) = &self.target else { return Ok(left) };
         let owed = self.outbox.owed()?;
         let proved = self.outbox.proved(&owed.iter().map(|one| one.event).collect::<Vec<_>>())?;
         for owed in owed.into_iter().filter(|one| proved.contains(&one.event)) {
             match self.attach(target, &owed)? {
                 Ok(()) => self.outbox.forget(&owed)?,
                 Err(reason) => {
-                    flushed.attachments_left.extend(owed.attachments.into_iter().map(|one| (one, reason.clone())));
+                    left.extend(owed.attachments.into_iter().map(|one| (one, reason.clone())));
                 }
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Sends the attachments of one event; the inner error is the target's.
@@ -235,6 +261,11 @@ impl ForwardError {
             Self::Outbox(error) => error.code(),
         }
     }
+}
+
+/// Whoever panicked while it held the source has left it as the disk says, or marked it stale.
+fn locked(source: &Mutex<SourceBox>) -> MutexGuard<'_, SourceBox> {
+    source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Verdict {

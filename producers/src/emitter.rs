@@ -4,7 +4,11 @@
 //! every event takes all of it. Promises that a ledger that is away, slow or wrong is never an error of [`Emitter::emit`]:
 //! the event is [`Delivery::Pending`] then. What is an error is a wrong event, or an outbox that can't be written.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use lineal_schemas::{digest::EventDigest, dsse::Signed, key::SecretKey, trust::Trust};
 use rayon::prelude::*;
@@ -41,7 +45,9 @@ const NOT_SENT: &str = "it was not sent";
 pub struct Emitter {
     key: SecretKey,
     courier: Courier,
-    source: SourceBox,
+    name: String,
+    /// Shared with a thread that sends, if there is one.
+    source: Arc<Mutex<SourceBox>>,
 }
 
 /// Why an event was not emitted. Nothing was signed or stored then.
@@ -76,33 +82,42 @@ impl Emitter {
         let outbox = Outbox::open(&settings.outbox)?;
         let source = outbox.source(&settings.source)?;
         let courier = Courier { outbox, target: settings.target, trust: settings.trust };
-        Ok(Self { key: settings.key, courier, source })
+        let source = Arc::new(Mutex::new(source));
+        Ok(Self { key: settings.key, courier, name: settings.source, source })
     }
 
     /// Emits one event, after all that still waits of this source.
     pub fn emit(&mut self, draft: Draft) -> Result<Sent, EmitError> {
         let (event, sequence) = self.store(&draft)?;
-        Ok(self.deliver(&[(event, sequence)]).pop().unwrap_or_else(|| unsettled(event, sequence, NOT_SENT)))
+        Ok(self
+            .deliver(&[(event, sequence)], &mut |_sent| {})
+            .pop()
+            .unwrap_or_else(|| unsettled(event, sequence, NOT_SENT)))
     }
 
     /// Emits events in their order, and sends them together. If one is wrong, none is signed or stored.
     pub fn emit_all(&mut self, drafts: &[Draft]) -> Result<Vec<Sent>, EmitError> {
+        self.emit_watched(drafts, &mut |_sent| {})
+    }
+
+    /// The same; `watch` sees events as they are dealt with.
+    pub fn emit_watched(&mut self, drafts: &[Draft], watch: &mut dyn FnMut(&[Sent])) -> Result<Vec<Sent>, EmitError> {
         let stored = self.store_all(drafts)?;
-        Ok(self.deliver(&stored))
+        Ok(self.deliver(&stored, watch))
     }
 
     /// Emits an event of `cloudevents-sdk`. Its source is this emitter's, its id a `UUIDv7`, its data a JSON object.
     ///
     /// The SDK holds JSON numbers as binary floats: values that a gate compares are better given as decimal strings.
     pub fn emit_cloudevent(&mut self, event: &cloudevents::Event) -> Result<Sent, EmitError> {
-        let draft = draft_of(event, self.source.source())?;
+        let draft = draft_of(event, &self.name)?;
         self.emit(draft)
     }
 
     /// Sends what waits, of this source and of all others that nobody has open.
     pub fn flush(&mut self) -> Result<Flushed, EmitError> {
-        let source = self.source.source().to_owned();
-        let own = self.courier.deliver(&mut self.source)?;
+        let source = self.name.clone();
+        let own = self.courier.deliver(&self.source)?;
         let mut flushed = self.courier.flush()?;
         flushed.in_use.retain(|other| *other != source);
         flushed.sent.extend(own.into_iter().map(|one| (source.clone(), one)));
@@ -111,7 +126,7 @@ impl Emitter {
 
     /// The source.
     pub fn source(&self) -> &str {
-        self.source.source()
+        &self.name
     }
 
     /// The outbox, where receipts are.
@@ -119,17 +134,31 @@ impl Emitter {
         &self.courier.outbox
     }
 
+    pub(crate) const fn courier(&self) -> &Courier {
+        &self.courier
+    }
+
+    /// The source, for a thread that sends what waits of it.
+    pub(crate) fn shared(&self) -> Arc<Mutex<SourceBox>> {
+        self.source.clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, SourceBox> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Checks, signs and syncs one event. When this returns, it may be sent.
-    fn store(&mut self, draft: &Draft) -> Result<(EventDigest, u64), EmitError> {
-        let (line, head) = self.line(draft, &self.source.head())?;
+    pub(crate) fn store(&mut self, draft: &Draft) -> Result<(EventDigest, u64), EmitError> {
+        let before = self.locked().head();
+        let (line, head) = self.line(draft, &before)?;
         let signed = Signed::sign(line, &[&self.key]);
-        self.source.store(&signed, &draft.attachments)?;
+        self.locked().store(&signed, &draft.attachments)?;
         Ok((signed.digest(), head.sequence))
     }
 
     /// Checks all events, signs them on all cores and syncs them. When this returns, they may be sent.
-    fn store_all(&mut self, drafts: &[Draft]) -> Result<Vec<(EventDigest, u64)>, EmitError> {
-        let mut head = self.source.head();
+    pub(crate) fn store_all(&mut self, drafts: &[Draft]) -> Result<Vec<(EventDigest, u64)>, EmitError> {
+        let mut head = self.locked().head();
         let mut lines = Vec::with_capacity(drafts.len());
         let mut stored = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -140,13 +169,13 @@ impl Emitter {
         }
         let signed: Vec<_> = lines.into_par_iter().map(|line| Signed::sign(line, &[&self.key])).collect();
         let with_attachments = signed.iter().zip(drafts).map(|(one, draft)| (one, draft.attachments.as_slice()));
-        self.source.store_all(&with_attachments.collect::<Vec<_>>())?;
+        self.locked().store_all(&with_attachments.collect::<Vec<_>>())?;
         Ok(stored)
     }
 
     /// From here on nothing is an error: the events are on disk, and a flush will try again.
-    fn deliver(&mut self, stored: &[(EventDigest, u64)]) -> Vec<Sent> {
-        let (delivered, reason) = match self.courier.deliver(&mut self.source) {
+    fn deliver(&mut self, stored: &[(EventDigest, u64)], watch: &mut dyn FnMut(&[Sent])) -> Vec<Sent> {
+        let (delivered, reason) = match self.courier.deliver_watched(&self.source, watch) {
             Ok(sent) => (sent, NOT_SENT.to_owned()),
             Err(error) => (Vec::new(), chain(&error)),
         };
@@ -159,9 +188,9 @@ impl Emitter {
 
     /// The bytes of the event that follows `head`, checked, and the head that it makes.
     fn line(&self, draft: &Draft, head: &Head) -> Result<(Vec<u8>, Head), EmitError> {
-        self.source.check_open(head)?;
+        self.locked().check_open(head)?;
         let line = draft.to_line(&Place {
-            source: self.source.source(),
+            source: &self.name,
             ledger: self.courier.trust.genesis(),
             sequence: head.sequence + 1,
             previous: head.event,

@@ -20,8 +20,10 @@ pub mod outbox;
 
 pub mod target;
 
+pub mod backoff;
 pub mod delivery;
 
+pub mod background;
 pub mod emitter;
 
 pub use draft::Draft;

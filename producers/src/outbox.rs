@@ -125,6 +125,11 @@ impl Outbox {
         Ok(outbox)
     }
 
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Opens one source and locks it, until the value is dropped.
     pub fn source(&self, source: &str) -> Result<SourceBox, OutboxError> {
         let name = directory_name(source);

@@ -150,9 +150,55 @@ fn a_ledger_that_is_away_changes_nothing_for_the_command() {
     assert_eq!(code, 0, "{err}");
     assert!(err.contains("waits in the outbox") && place.events().is_empty());
     assert_eq!(place.run(&["outbox"]).1.lines().next(), Some("2 waiting, 0 refused, 0 attachments to send"));
-    let (code, out, _) = place.run(&["flush"]);
+    let (code, out, _) = place.run(&["flush", "--follow"]);
     assert_eq!((code, out.trim()), (0, "2 settled, 0 refused, 0 waiting"));
     assert_eq!(place.names(), ["run.started", "run.completed"]);
+}
+
+#[test]
+fn flush_follows_until_somebody_takes_what_waits() {
+    let place = Place::new();
+    place.write("d.csv", "1\n");
+    let target = ["--to", "file:later/events.jsonl"];
+    place.run(&[&target[..], &["dataset", "d.csv"]].concat());
+    let mut follow = std::process::Command::new(assert_cmd::cargo::cargo_bin("lineal-emit"));
+    follow.args(target).args(["flush", "--follow"]).current_dir(place.path());
+    let mut follow = follow.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(follow.stderr.take().unwrap()), &mut line).unwrap();
+    assert!(line.starts_with("again in ") && line.contains("cannot append"), "{line}");
+    fs::create_dir(place.path().join("later")).unwrap();
+    assert_eq!(follow.wait().unwrap().code(), Some(0));
+    assert_eq!(fs::read_to_string(place.path().join("later/events.jsonl")).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn nats_needs_the_producers_name() {
+    let place = Place::new();
+    let to = ["--to", "nats://127.0.0.1:1"];
+    let (code, _, err) = place.run(&[&to[..], &["flush"]].concat());
+    assert!(code == 2 && err.contains("producer's name") && err.contains("--producer NAME"), "{err}");
+    let (code, _, err) = place.run(&[&to[..], &["--producer", "ci", "--nats-user", "ci", "flush"]].concat());
+    assert!(code == 2 && err.contains("--nats-user needs --nats-password"), "{err}");
+    place.write(
+        "lineal-emit.toml",
+        &format!(
+            "{}producer = \"ci\"\nnats.nkey = \"ci.nk\"\n",
+            fs::read_to_string(place.path().join("lineal-emit.toml")).unwrap()
+        ),
+    );
+    place.write("d.csv", "1\n");
+    let (code, _, err) = place.run(&[&to[..], &["dataset", "d.csv"]].concat());
+    assert!(code == 0 && err.contains("waits in the outbox") && err.contains("ci.nk: "), "{err}");
+}
+
+#[test]
+fn a_receipt_that_is_not_there_is_said() {
+    let place = Place::new();
+    let (code, _, err) = place.run(&["receipt", &EventDigest::of(b"x").to_string()]);
+    assert!(code == 1 && err.contains("no receipt of event"), "{err}");
+    let (code, _, err) = place.run(&["receipt", "b5ab"]);
+    assert!(code == 2 && err.contains("no digest"), "{err}");
 }
 
 #[test]

@@ -248,12 +248,12 @@ fn an_envelope_that_was_signed_elsewhere_is_forwarded_under_its_own_number() {
     let other = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(&other.path().join("outbox")).unwrap();
     let courier = Courier { outbox, target: None, trust: trust() };
-    let sent = courier.forward(std::slice::from_ref(&signed)).unwrap().remove(0);
+    let sent = courier.forward(std::slice::from_ref(&signed), &mut |_sent| {}).unwrap().remove(0);
     assert!(matches!(sent.delivery, Delivery::Pending(_)));
-    assert_eq!(courier.forward(std::slice::from_ref(&signed)).unwrap()[0].event, signed.digest());
+    assert_eq!(courier.forward(std::slice::from_ref(&signed), &mut |_sent| {}).unwrap()[0].event, signed.digest());
     let changed = String::from_utf8(signed.event).unwrap().replace("\"version\":\"1\"", "\"version\":\"2\"");
     let second = Signed::sign(changed.into_bytes(), &[&SecretKey::from_seed([2; 32]).unwrap()]);
-    assert_eq!(courier.forward(&[second]).unwrap_err().code(), "number-taken");
+    assert_eq!(courier.forward(&[second], &mut |_sent| {}).unwrap_err().code(), "number-taken");
 }
 
 #[test]
@@ -363,14 +363,14 @@ fn envelopes_of_many_numbers_are_adopted_once_each() {
     let outbox = Outbox::open(&other.path().join("outbox")).unwrap();
     let courier = Courier { outbox, target: None, trust: trust() };
     let pick = |numbers: &[usize]| numbers.iter().map(|number| all[number - 1].clone()).collect::<Vec<_>>();
-    courier.forward(&pick(&[7, 3, 5])).unwrap();
+    courier.forward(&pick(&[7, 3, 5]), &mut |_sent| {}).unwrap();
     assert_eq!(waiting(other.path()), [[3, 5, 7]]);
     settle(other.path(), |number| number != 5);
-    courier.forward(&pick(&[5, 3, 4, 7, 7])).unwrap();
+    courier.forward(&pick(&[5, 3, 4, 7, 7]), &mut |_sent| {}).unwrap();
     assert_eq!(waiting(other.path()), [[3, 4, 5, 7]]);
-    courier.forward(&pick(&[6])).unwrap();
+    courier.forward(&pick(&[6]), &mut |_sent| {}).unwrap();
     assert_eq!(waiting(other.path()).concat(), [3, 4, 5, 7, 6]);
-    let sent = courier.forward(&pick(&[9, 4])).unwrap();
+    let sent = courier.forward(&pick(&[9, 4]), &mut |_sent| {}).unwrap();
     assert_eq!(sent.iter().map(|one| one.sequence).collect::<Vec<_>>(), [9, 4]);
     assert_eq!(emitter(other.path(), None).emit(draft("10")).unwrap().sequence, 10);
 }

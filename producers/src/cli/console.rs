@@ -98,6 +98,14 @@ pub(crate) fn progress() -> ProgressBar {
     bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_wrong| ProgressStyle::default_bar()))
 }
 
+/// A bar over events.
+pub(crate) fn events(count: usize) -> ProgressBar {
+    let bar = progress();
+    bar.set_length(count as u64);
+    let template = "{spinner} {bar:40} {human_pos}/{human_len} events {per_sec} {eta}";
+    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_wrong| ProgressStyle::default_bar()))
+}
+
 /// Moves a bar along.
 pub(crate) fn advance(bar: &ProgressBar, step: Step) {
     match step {

@@ -12,7 +12,7 @@ use lineal_producers::{
 use lineal_schemas::dsse::Signed;
 
 use super::{
-    console::Failure,
+    console::{Failure, events},
     documents::{Document, Kind, documents},
     session::{Answer, Session},
     values::read_bytes,
@@ -65,7 +65,9 @@ fn at(document: &Document<'_>, code: &str, message: &str) -> Failure {
 }
 
 fn forward(courier: &Courier, envelopes: &[Signed]) -> Result<Vec<(String, Sent)>, Failure> {
-    let sent = courier.forward(envelopes);
+    let bar = events(envelopes.len());
+    let sent = courier.forward(envelopes, &mut |some| bar.inc(some.len() as u64));
+    bar.finish_and_clear();
     let sent = sent.map_err(|error| Failure::refused(format!("{} ({})", chain(&error), error.code())))?;
     Ok(sent.into_iter().map(|one| ("envelope".to_owned(), one)).collect())
 }
@@ -75,7 +77,10 @@ fn emit(session: &Session<'_>, mut drafts: Vec<Draft>) -> Result<(String, Vec<(S
     let Some(last) = drafts.pop() else { return Ok((String::new(), Vec::new())) };
     drafts.push(session.last(last));
     let mut emitter = session.emitter()?;
-    let sent = emitter.emit_all(&drafts)?;
+    let bar = events(drafts.len());
+    let sent = emitter.emit_watched(&drafts, &mut |some| bar.inc(some.len() as u64));
+    bar.finish_and_clear();
+    let sent = sent?;
     let named = drafts.into_iter().map(|draft| draft.name).zip(sent);
     Ok((emitter.source().to_owned(), named.collect()))
 }

@@ -178,6 +178,11 @@ impl SourceBox {
         waiting::spans(&self.pending_directory())
     }
 
+    /// The numbers of all events without a receipt.
+    pub fn numbers(&self) -> Result<Vec<u64>, OutboxError> {
+        waiting::numbers(&self.pending_directory())
+    }
+
     /// The events of one file that have no receipt, in sequence order.
     pub fn read(&self, span: Span) -> Result<Vec<Pending>, OutboxError> {
         waiting::read(&self.pending_directory(), span)

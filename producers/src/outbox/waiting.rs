@@ -58,6 +58,11 @@ impl Span {
         (self.first..=self.last).contains(&sequence)
     }
 
+    /// Whether so many events are all that the file was named for.
+    fn is_full(self, count: usize) -> bool {
+        u64::try_from(count).is_ok_and(|count| count == self.last - self.first + 1)
+    }
+
     pub(super) fn path(self, directory: &Path) -> PathBuf {
         directory.join(self.file_name())
     }
@@ -87,9 +92,8 @@ pub(super) fn spans(directory: &Path) -> Result<Vec<Span>, OutboxError> {
 pub(super) fn read(directory: &Path, span: Span) -> Result<Vec<Pending>, OutboxError> {
     let path = span.path(directory);
     let text = durable::read_text(&path)?.unwrap_or_default();
-    let count = text.lines().count();
-    // All of them are there, so each stands at its place.
-    let is_full = u64::try_from(count).is_ok_and(|count| count == span.last - span.first + 1);
+    // Where all are there, each stands at its place.
+    let is_full = span.is_full(text.lines().count());
     let numbered = (span.first..).zip(text.lines());
     numbered
         .map(|(place, line)| {
@@ -104,8 +108,10 @@ pub(super) fn read(directory: &Path, span: Span) -> Result<Vec<Pending>, OutboxE
 pub(super) fn numbers(directory: &Path) -> Result<Vec<u64>, OutboxError> {
     let mut numbers = Vec::new();
     for span in spans(directory)? {
-        if span.first == span.last {
-            numbers.push(span.first);
+        let count =
+            durable::read(&span.path(directory))?.map_or(0, |text| text.split(|byte| *byte == b'\n').count() - 1);
+        if span.is_full(count) {
+            numbers.extend(span.first..=span.last);
         } else {
             numbers.extend(read(directory, span)?.into_iter().map(|pending| pending.sequence));
         }
