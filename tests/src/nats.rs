@@ -14,8 +14,9 @@ use crate::venv;
 
 mod server;
 mod cluster;
+mod proxy;
 
-pub use self::{cluster::NatsCluster, server::NatsServer};
+pub use self::{cluster::NatsCluster, proxy::Proxy, server::NatsServer};
 
 /// The oldest server that Lineal speaks to: major and minor version.
 const OLDEST: (u32, u32) = (2, 14);
