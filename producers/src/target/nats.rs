@@ -1,9 +1,9 @@
 //! The NATS target: events to JetStream, and the ledger's answers back.
 //!
 //! JetStream carries events and is never the record: its acknowledgement settles nothing, only an answer whose receipt
-//! verifies does, in [`crate::delivery`]. Promises that a send ends, within `ANSWER_TIMEOUT` after the last
-//! sign of life, and that what is sent again is the same bytes. The client needs a runtime, which lives on a thread of
-//! its own: everything here blocks, like the rest of this crate. (docs/FORMAT.md, NATS)
+//! verifies does, in [`crate::delivery`]. Promises that a send ends, half a minute after the last answer at the latest,
+//! and that what is sent again is the same bytes. The client needs a runtime, which lives on a thread of its own:
+//! everything here blocks, like the rest of this crate. (docs/FORMAT.md, NATS)
 
 use std::{
     fmt, io,

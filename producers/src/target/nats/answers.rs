@@ -21,11 +21,8 @@ use crate::target::{Answer, Reply};
 /// After so long without an answer, answers are asked for.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// So many times in a row, before what waits is left in the outbox.
-const LOOKS: u32 = 5;
-
-/// How long events wait for answers after the last one that came.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(LOOK.as_secs() * LOOKS as u64);
+/// How long events wait for answers after the last one that came, before they are left in the outbox.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Events that are asked about at the same time; the others have their turn when these are answered.
 const ASKED: usize = 64;
@@ -41,8 +38,8 @@ pub(super) async fn send(link: &mut Link, events: &[Outgoing]) -> Result<Vec<Rep
     let mut denials = link.denials();
     let (client, producer) = (link.client.clone(), link.producer.clone());
     let mut publishing = std::pin::pin!(publish(&client, events));
-    let (mut is_published, mut silent) = (false, 0);
-    let mut look = Instant::now() + LOOK;
+    let mut is_published = false;
+    let (mut heard, mut look) = (Instant::now(), Instant::now() + LOOK);
     let reason = loop {
         if is_published && collected.missing == 0 {
             break String::new();
@@ -52,29 +49,25 @@ pub(super) async fn send(link: &mut Link, events: &[Outgoing]) -> Result<Vec<Rep
                 if let Err(error) = published {
                     break crate::delivery::chain(&error);
                 }
-                (is_published, silent, look) = (true, 0, Instant::now() + LOOK);
+                (is_published, heard, look) = (true, Instant::now(), Instant::now() + LOOK);
             }
             Some(message) = link.answers.next() => {
                 if collected.take(&message) {
-                    (silent, look) = (0, Instant::now() + LOOK);
+                    (heard, look) = (Instant::now(), Instant::now() + LOOK);
                 }
             }
             denied = denials.denied() => return Err(denied),
-            () = sleep_until(look) => {
-                // Publishing ends by itself: every acknowledgement has its time.
-                if is_published {
-                    match ask(&client, &producer, &mut collected, events).await {
-                        Asked::Answered => silent = 0,
-                        Asked::Nothing => silent += 1,
-                        Asked::Nobody => break "sent, and no ledger is there: is `lineal serve --nats` running?".to_owned(),
-                    }
-                    if silent == LOOKS {
-                        break format!("sent, and not answered in {} seconds", ANSWER_TIMEOUT.as_secs());
-                    }
+            // Publishing ends by itself: every acknowledgement has its time.
+            () = sleep_until(look), if is_published => {
+                look = Instant::now();
+                match ask(&client, &producer, &mut collected, events).await {
+                    // There may be more where that came from.
+                    Asked::Answered => heard = look,
+                    Asked::Nothing => look += LOOK,
+                    Asked::Nobody => break "sent, and no ledger is there: is `lineal serve --nats` running?".to_owned(),
                 }
-                look = if silent == 0 { Instant::now() } else { Instant::now() + LOOK };
-                if !is_published {
-                    look = Instant::now() + LOOK;
+                if heard.elapsed() >= ANSWER_TIMEOUT {
+                    break format!("sent, and not answered in {} seconds", ANSWER_TIMEOUT.as_secs());
                 }
             }
         }
