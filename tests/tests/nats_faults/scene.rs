@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -69,7 +70,7 @@ impl Scene {
             |machine, _stop| {
                 for round in 1..=rounds {
                     let running = Process::spawn(machine.say(), "nothing that it says");
-                    running.live_for(Duration::from_millis(round * 7919 % 400));
+                    running.live_for(Duration::from_millis(round * 7919 % 120));
                     running.kill();
                 }
             },
@@ -195,10 +196,13 @@ impl Machine {
     fn receipts(&self) -> HashMap<EventDigest, String> {
         let mut held = HashMap::new();
         for path in files(&self.folder.join("outbox/receipts")) {
-            // A file that is not there any more was not yet one of the outbox's: it has another name now.
-            let (Some(name), Ok(text)) = (path.file_stem(), fs::read_to_string(&path)) else { continue };
+            // A file that is half written has another name, which begins with a dot, and does not count.
+            let Some(name) = path.file_stem().and_then(OsStr::to_str).filter(|name| !name.starts_with('.')) else {
+                continue;
+            };
+            let text = fs::read_to_string(&path).unwrap();
             if path.extension().is_some_and(|kind| kind == "tlog-proof") {
-                held.insert(name.to_str().unwrap().parse().unwrap(), text);
+                held.insert(name.parse().unwrap(), text);
             } else if path.extension().is_some_and(|kind| kind == "jsonl") {
                 for line in text.lines() {
                     let line: Value = serde_json::from_str(line).unwrap();
