@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 
+use async_nats::connection::State;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{NatsError, NatsSettings, Outgoing, answers, attachments, link::Link};
@@ -55,10 +56,11 @@ impl Worker {
         self.keep(link, taken)
     }
 
+    /// The connection. One that was lost is made anew, which says at once why it can't be; the old one would only be slow.
     async fn link(&mut self) -> Result<Link, NatsError> {
         match self.link.take() {
-            Some(link) => Ok(link),
-            None => Link::open(&self.settings).await,
+            Some(link) if link.client.connection_state() == State::Connected => Ok(link),
+            _lost => Link::open(&self.settings).await,
         }
     }
 
