@@ -160,7 +160,7 @@ fn flush_follows_until_somebody_takes_what_waits() {
     let place = Place::new();
     place.write("d.csv", "1\n");
     let target = ["--to", "file:later/events.jsonl"];
-    place.run(&[&target[..], &["dataset", "d.csv"]].concat());
+    place.run(&[&target[..], &["dataset", "d.csv", "--name", "dataset/site/d"]].concat());
     let mut follow = std::process::Command::new(assert_cmd::cargo::cargo_bin("lineal-emit"));
     follow.args(target).args(["flush", "--follow"]).current_dir(place.path());
     let mut follow = follow.stderr(std::process::Stdio::piped()).spawn().unwrap();
@@ -188,7 +188,7 @@ fn nats_needs_the_producers_name() {
         ),
     );
     place.write("d.csv", "1\n");
-    let (code, _, err) = place.run(&[&to[..], &["dataset", "d.csv"]].concat());
+    let (code, _, err) = place.run(&[&to[..], &["dataset", "d.csv", "--name", "dataset/site/d"]].concat());
     assert!(code == 0 && err.contains("waits in the outbox") && err.contains("ci.nk: "), "{err}");
 }
 

@@ -56,6 +56,18 @@ impl fmt::Debug for NatsSettings {
 }
 
 impl NatsSettings {
+    /// User and password: as given, or as they stand in a URL, which the client itself does not look at.
+    fn user_and_password(&self) -> Option<(String, String)> {
+        let in_url = || {
+            self.servers.iter().find_map(|url| {
+                let (secret, _host) = url.split_once("://")?.1.rsplit_once('@')?;
+                let (user, password) = secret.split_once(':')?;
+                Some((unescaped(user)?, unescaped(password)?))
+            })
+        };
+        self.user.clone().or_else(in_url)
+    }
+
     /// The servers without what is secret in a URL.
     fn shown_servers(&self) -> String {
         let shown = self.servers.iter().map(|url| match (url.split_once("://"), url.rsplit_once('@')) {
@@ -248,6 +260,18 @@ impl Drop for Thread {
     }
 }
 
+/// A part of a URL without its `%XX`.
+fn unescaped(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (escaped, rest) = part.split_at_checked(2)?;
+        bytes.extend(hex::decode(escaped).ok()?);
+        bytes.extend(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// A producer's name, which is one token of a subject (docs/EVENTS.md, `key.enrolled`).
 fn is_producer(name: &str) -> bool {
     let is_of_a_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -270,6 +294,20 @@ mod tests {
             assert_eq!(error.code(), "producer-name");
         }
         assert!(NatsTarget::new(settings("ci-1")).is_ok());
+    }
+
+    #[test]
+    fn user_and_password_may_stand_in_the_url() {
+        let of = |url: &str, user: Option<(&str, &str)>| {
+            let user = user.map(|(user, password)| (user.to_owned(), password.to_owned()));
+            NatsSettings { servers: vec![url.to_owned()], user, ..settings("ci") }.user_and_password()
+        };
+        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        assert_eq!(of("nats://ci:p%40ss:w@host:4222", None), pair("ci", "p@ss:w"));
+        assert_eq!(of("nats://ci:one@host", Some(("other", "two"))), pair("other", "two"));
+        for url in ["nats://host:4222", "nats://ci@host", "nats://ci:%4@host", "nats://ci:%ff@host"] {
+            assert_eq!(of(url, None), None, "{url}");
+        }
     }
 
     #[test]

@@ -98,8 +98,8 @@ async fn options(settings: &NatsSettings) -> Result<ConnectOptions, NatsError> {
         let seed = seed.map_err(|source| NatsError::File { path: path.clone(), source })?;
         options = options.nkey(seed.trim().to_owned());
     }
-    if let Some((user, password)) = &settings.user {
-        options = options.user_and_password(user.clone(), password.clone());
+    if let Some((user, password)) = settings.user_and_password() {
+        options = options.user_and_password(user, password);
     }
     if let Some(path) = &settings.ca {
         options = options.add_root_certificates(path.clone());
