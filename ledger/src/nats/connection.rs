@@ -75,6 +75,18 @@ impl Connection {
         shown.collect::<Vec<_>>().join(",")
     }
 
+    /// The client does not look for them in the URL.
+    fn user_and_password(&self) -> Option<(String, String)> {
+        let in_url = || {
+            self.nats.iter().find_map(|url| {
+                let (secret, _host) = url.split_once("://")?.1.rsplit_once('@')?;
+                let (user, password) = secret.split_once(':')?;
+                Some((unescaped(user), unescaped(password)))
+            })
+        };
+        self.nats_user.clone().zip(self.nats_password.clone()).or_else(in_url)
+    }
+
     fn failed(&self, error: &async_nats::ConnectError) -> NatsError {
         NatsError::Connect { servers: self.servers(), problem: error.to_string() }
     }
@@ -95,8 +107,8 @@ impl Connection {
             let seed = seed.map_err(|error| NatsError::File { path: path.clone(), error })?;
             options = options.nkey(seed.trim().to_owned());
         }
-        if let (Some(user), Some(password)) = (&self.nats_user, &self.nats_password) {
-            options = options.user_and_password(user.clone(), password.clone());
+        if let Some((user, password)) = self.user_and_password() {
+            options = options.user_and_password(user, password);
         }
         if let Some(path) = &self.nats_ca {
             options = options.add_root_certificates(path.clone());
@@ -136,4 +148,31 @@ fn heard(event: &Event, status: &Status, disturbed: &watch::Sender<u64>) {
         }
     }
     disturbed.send_modify(|count| *count = count.wrapping_add(1));
+}
+
+/// A part of a URL, decoded: as a value of a query, in which `+` and `&` stand for themselves here.
+fn unescaped(text: &str) -> String {
+    let value = format!("={}", text.replace('+', "%2B").replace('&', "%26"));
+    form_urlencoded::parse(value.as_bytes()).map(|(_name, value)| value.into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They were passed on as they stood there, and the client never looked at them.
+    #[test]
+    fn user_and_password_may_stand_in_the_url_and_are_never_shown() {
+        let of = |url: &str| Connection { nats: vec![url.to_owned()], ..Connection::default() };
+        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        assert_eq!(of("nats://led:p%40s+&=s:w@host:4222").user_and_password(), pair("led", "p@s+&=s:w"));
+        assert_eq!(of("nats://host:4222").user_and_password(), None);
+        assert_eq!(of("nats://led:secret@host:4222").servers(), "nats://host:4222");
+        let given = Connection {
+            nats_user: Some("a".to_owned()),
+            nats_password: Some("b".to_owned()),
+            ..of("nats://c:d@host")
+        };
+        assert_eq!(given.user_and_password(), pair("a", "b"));
+    }
 }

@@ -28,7 +28,7 @@ use crate::outcome::Outcome;
 /// The most messages that are handed to the ledger at once.
 const GROUP: usize = 1000;
 
-/// Groups that are checked or committed at the same time.
+/// Groups that are committed or answered while the next is checked.
 const GROUPS_IN_FLIGHT: usize = 3;
 
 /// What one pull asks for.
@@ -123,13 +123,15 @@ impl Reader {
                     return Err(changed.map_or(NatsError::Disturbed, |()| NatsError::Disturbed));
                 }
                 Some(dealt_with) = in_flight.next(), if !in_flight.is_empty() => {
-                    let (group, outcomes) = dealt_with?;
+                    let (group, outcomes) = dealt_with;
                     self.dealt_with(group, outcomes, &state).await?;
                 }
                 group = groups.next(), if in_flight.len() < GROUPS_IN_FLIGHT => {
                     let messages = group.ok_or(NatsError::Disturbed)?;
                     let group = self.group(messages, &mut next)?;
-                    in_flight.push_back(self.submit(group));
+                    // One after the other: handed over side by side, groups would overtake each other on their way to the
+                    // writer, and leave gaps in their sources for a moment.
+                    in_flight.push_back(self.submit(group).await?);
                 }
             }
         }
@@ -200,26 +202,25 @@ impl Reader {
         Ok(())
     }
 
-    fn submit(&self, group: Group) -> impl Future<Output = Result<(Group, Vec<Outcome>), NatsError>> + use<> {
+    /// Has a group checked, and put in the writer's queue behind those before it; its outcomes come once it is committed.
+    async fn submit(&self, group: Group) -> Result<impl Future<Output = (Group, Vec<Outcome>)> + use<>, NatsError> {
         let ledger = self.shared.ledger.clone();
-        async move {
-            let (reply, replied) = oneshot::channel();
-            let handed = tokio::task::spawn_blocking(move || {
-                let mut group = group;
-                for refusal in group.arrivals.iter().filter_map(|arrival| arrival.refusal.as_ref()) {
-                    ledger.quarantine.count(refusal);
+        let (reply, replied) = oneshot::channel();
+        let handed = tokio::task::spawn_blocking(move || {
+            let mut group = group;
+            for refusal in group.arrivals.iter().filter_map(|arrival| arrival.refusal.as_ref()) {
+                ledger.quarantine.count(refusal);
+            }
+            let events = group.arrivals.iter_mut().filter_map(|arrival| arrival.event.take()).collect();
+            ledger.submit(events, move |outcomes| {
+                if reply.send(outcomes).is_err() {
+                    tracing::debug!("reading was disturbed: these messages are read again, as duplicates");
                 }
-                let events = group.arrivals.iter_mut().filter_map(|arrival| arrival.event.take()).collect();
-                ledger.submit(events, move |outcomes| {
-                    if reply.send(outcomes).is_err() {
-                        tracing::debug!("reading was disturbed: these messages are read again, as duplicates");
-                    }
-                });
-                group
             });
-            let group = handed.await.map_err(|error| NatsError::server("checking events", &error))?;
-            Ok((group, replied.await.unwrap_or_default()))
-        }
+            group
+        });
+        let group = handed.await.map_err(|error| NatsError::server("checking events", &error))?;
+        Ok(async move { (group, replied.await.unwrap_or_default()) })
     }
 
     /// Answers the producers, and moves the position.
