@@ -6,7 +6,7 @@
 //! and producers with an outbox on disk. It prints, and never fails on a number. (docs/PERFORMANCE.md)
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark asks the clock")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 #![expect(clippy::cast_precision_loss, reason = "rates are printed, not computed with")]
 
 use std::{
