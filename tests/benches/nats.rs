@@ -317,6 +317,7 @@ fn idle() {
     let _process = serve(&home, &server);
     let runtime = Runtime::new().unwrap();
     let client = runtime.block_on(async_nats::connect(server.url())).unwrap();
+    let _entered = runtime.enter();
     let jetstream = jetstream::new(client);
     let config = Config { name: "IDLE".to_owned(), subjects: vec!["idle".to_owned()], ..Config::default() };
     runtime.block_on(jetstream.create_stream(config)).unwrap();
