@@ -160,18 +160,10 @@ fn forged(line: &str) -> String {
     format!("{}{other}{}", &line[..at], &line[at + 1..])
 }
 
-/// The users that `lineal nats-config` makes, and the folder with their seeds.
-fn users(home: &LedgerHome) -> (String, PathBuf) {
-    let seeds = home.folder().join("seeds");
-    let printed = run(home.lineal("nats-config").arg("--seeds").arg(&seeds)).succeeded();
-    let (_jetstream, users) = printed.split_once("authorization {").unwrap();
-    (format!("authorization {{{users}"), seeds)
-}
-
 #[test]
 fn over_nats_it_is_accepted_and_refused_and_waits_out_a_ledger_that_is_away() {
     let site = Site::new();
-    let (configuration, seeds) = users(&site.home);
+    let (configuration, seeds) = site.home.nats_users();
     let server = NatsServer::start(&Options { sync: Sync::Always, configuration });
     let serve = || {
         let mut command = site.home.serve_command();

@@ -195,14 +195,6 @@ async fn answers_go_to_the_enrolled_producer_and_replies_to_inboxes_alone() {
     process.stop();
 }
 
-fn nats_config(home: &LedgerHome) -> (String, std::path::PathBuf) {
-    let seeds = home.folder().join("seeds");
-    let text = run(home.lineal("nats-config").arg("--seeds").arg(&seeds)).succeeded();
-    // The server of the test has a store of its own already.
-    let users = text.find("authorization {").expect("the configuration has users");
-    (text[users..].to_owned(), seeds)
-}
-
 fn with_seed(seeds: &Path, user: &str) -> ConnectOptions {
     let seed = fs::read_to_string(seeds.join(format!("{user}.nk"))).unwrap();
     ConnectOptions::with_nkey(seed.trim().to_owned())
@@ -212,7 +204,7 @@ fn with_seed(seeds: &Path, user: &str) -> ConnectOptions {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_permissions_that_ship_keep_producers_apart() {
     let home = home(2);
-    let (configuration, seeds) = nats_config(&home);
+    let (configuration, seeds) = home.nats_users();
     let server = NatsServer::start(&Options { configuration, ..Options::default() });
     let ledger_seed = seeds.join("_ledger.nk");
     let process = serve(&home, &server.url(), &["--nats-nkey", ledger_seed.to_str().unwrap()]);
@@ -380,7 +372,7 @@ async fn messages_that_the_stream_lost_are_noticed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn attachments_come_through_the_bucket() {
     let home = home(1);
-    let (configuration, seeds) = nats_config(&home);
+    let (configuration, seeds) = home.nats_users();
     let server = NatsServer::start(&Options { configuration, ..Options::default() });
     let ledger_seed = seeds.join("_ledger.nk");
     let process = serve(&home, &server.url(), &["--nats-nkey", ledger_seed.to_str().unwrap()]);

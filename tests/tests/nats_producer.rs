@@ -40,12 +40,8 @@ impl Site {
             "other",
             &["--name", "dataset/other/**", "--source", "https://other.example/**", "--role", "data"],
         );
-        let seeds = home.folder().join("seeds");
-        let configuration = run(home.lineal("nats-config").arg("--seeds").arg(&seeds)).succeeded();
-        // The server of the test has a store of its own already.
-        let users = configuration.find("authorization {").expect("the configuration has users");
-        let server =
-            NatsServer::start(&Options { configuration: configuration[users..].to_owned(), ..Options::default() });
+        let (configuration, seeds) = home.nats_users();
+        let server = NatsServer::start(&Options { configuration, ..Options::default() });
         Self { home, server, folder, seeds }
     }
 

@@ -93,6 +93,16 @@ impl LedgerHome {
         program
     }
 
+    /// The users that `lineal nats-config` makes, as configuration for a server that has a store of its own, and the folder
+    /// with their seeds.
+    #[track_caller]
+    pub fn nats_users(&self) -> (String, PathBuf) {
+        let seeds = self.folder().join("seeds");
+        let printed = run(self.lineal("nats-config").arg("--seeds").arg(&seeds)).succeeded();
+        let users = printed.find("authorization {").expect("the configuration has users");
+        (printed[users..].to_owned(), seeds)
+    }
+
     /// A file with a public key.
     pub fn key_file(&self, key: &PublicKey) -> PathBuf {
         let path = self.folder().join(format!("{}.pub.pem", key.keyid()));
