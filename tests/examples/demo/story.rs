@@ -34,7 +34,7 @@ pub(crate) fn tell(dir: &Path, no_nats: bool, cargo: Option<PathBuf>) -> Result<
     let serving = Serving::start(&programs, &places.ledger, &places.log, nats.as_ref().ok())?;
     match &nats {
         Ok(nats) => {
-            say.step("nats-server", &format!("at {}: each producer may only speak as itself", nats.url()))?;
+            say.step("nats", &format!("a nats-server at {}: each producer may only speak as itself", nats.url()))?;
             say.step("serve", "it reads events from there, and sends each producer its receipts")?;
         }
         Err(error) => {
