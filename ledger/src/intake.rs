@@ -53,16 +53,29 @@ impl Checked {
     }
 }
 
+/// An event that the writer never sees, and why.
+#[derive(Debug)]
+pub struct Unfit {
+    /// The event as it came.
+    pub signed: Signed,
+    /// What is wrong with it.
+    pub refusal: Refusal,
+}
+
 /// Reads an event and checks its signatures.
-pub fn check(signed: Signed, keyring: &Keyring) -> Result<Checked, Refusal> {
-    let inspected = admission::inspect(signed).map_err(|error| Refusal::from(&error))?;
+pub fn check(signed: Signed, keyring: &Keyring) -> Result<Checked, Box<Unfit>> {
+    let unfit = |signed: Signed, refusal: Refusal| Box::new(Unfit { signed, refusal });
+    let inspected = match admission::inspect_or_return(signed) {
+        Ok(inspected) => inspected,
+        Err((signed, error)) => return Err(unfit(signed, (&error).into())),
+    };
     match inspected.verify(|keyid| keyring.get(keyid)) {
         Ok(authentic) => Ok(Checked::Authentic(Box::new(authentic))),
-        Err(Unauthentic::Wrong(_, error)) => Err((&error).into()),
-        Err(Unauthentic::UnknownKey(inspected, keyid)) => {
-            unknown_is_sound(&inspected)?;
-            Ok(Checked::UnknownKey(inspected, keyid))
-        }
+        Err(Unauthentic::Wrong(inspected, error)) => Err(unfit(inspected.into_signed(), (&error).into())),
+        Err(Unauthentic::UnknownKey(inspected, keyid)) => match unknown_is_sound(&inspected) {
+            Ok(()) => Ok(Checked::UnknownKey(inspected, keyid)),
+            Err(refusal) => Err(unfit(inspected.into_signed(), refusal)),
+        },
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
         Index,
         store::{MemoryStore, SledStore, StoreError},
     },
-    intake::{self, Checked, Keyring},
+    intake::{self, Checked, Keyring, Unfit},
     log::{
         record::{ReadError, Record},
         recover::{self, Mode, OpenError, Recovery},
@@ -280,16 +280,15 @@ impl Ledger {
     pub fn submit(&self, events: Vec<Signed>, reply: impl FnOnce(Vec<Outcome>) + Send + 'static) {
         let mut outcomes = Vec::with_capacity(events.len());
         let mut checked = Vec::with_capacity(events.len());
-        for (signed, result) in self.check_all(events) {
+        for result in self.check_all(events) {
             match result {
                 Ok(event) => {
                     outcomes.push(None);
                     checked.push(event);
                 }
-                Err(refusal) => {
-                    if let Some(signed) = signed {
-                        self.quarantine.keep(&signed, &refusal, self.clock.wall());
-                    }
+                Err(unfit) => {
+                    let Unfit { signed, refusal } = *unfit;
+                    self.quarantine.keep(&signed, &refusal, self.clock.wall());
                     outcomes.push(Some(Outcome::Refused { refusal, retry: false }));
                 }
             }
@@ -303,17 +302,8 @@ impl Ledger {
         self.ask(Request::Events(checked, Box::new(answer)));
     }
 
-    fn check_all(
-        &self,
-        events: Vec<Signed>,
-    ) -> Vec<(Option<Signed>, Result<Checked, lineal_schemas::admission::Refusal>)> {
-        let check = |signed: Signed| {
-            let kept = signed.clone();
-            match intake::check(signed, &self.keyring) {
-                Ok(checked) => (None, Ok(checked)),
-                Err(refusal) => (Some(kept), Err(refusal)),
-            }
-        };
+    fn check_all(&self, events: Vec<Signed>) -> Vec<Result<Checked, Box<Unfit>>> {
+        let check = |signed| intake::check(signed, &self.keyring);
         if events.len() < 4 {
             return events.into_iter().map(check).collect();
         }

@@ -13,7 +13,7 @@ use std::{
 
 use async_nats::jetstream;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::{attachments::Attachments, data_dir::DataDir, ledger::Ledger, outcome::Outcome};
 
@@ -186,6 +186,7 @@ struct Shared {
 pub struct Nats {
     shared: Shared,
     reader: reader::Reader,
+    judged: mpsc::Receiver<answers::Judged>,
     replicas: usize,
 }
 
@@ -205,8 +206,9 @@ impl Nats {
         tell_syncing(connection.nats_monitor.as_deref()).await;
         let shared = Shared { ledger, attachments, jetstream: jetstream::new(client.clone()), client, status };
         let replicas = settings.replicas;
-        let reader = reader::Reader::new(shared.clone(), settings, dir.root(), disturbances);
-        Ok(Self { shared, reader, replicas })
+        let (answering, judged) = answers::queue();
+        let reader = reader::Reader::new(shared.clone(), settings, dir.root(), disturbances, answering);
+        Ok(Self { shared, reader, judged, replicas })
     }
 
     /// How it goes.
@@ -216,13 +218,19 @@ impl Nats {
 
     /// Reads, answers and serves until `stop` says so. An error is one that only a person can mend.
     pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), NatsError> {
-        let Self { shared, mut reader, replicas } = self;
+        let Self { shared, mut reader, judged, replicas } = self;
+        let answering = tokio::spawn(answers::run(shared.clone(), judged));
         let serving = tokio::spawn(service::serve(shared.clone()));
         let fetching = tokio::spawn(attachments::fetch(shared.clone(), replicas));
         let read = tokio::select! {
             read = reader.run() => read,
             _stopped = stop.wait_for(|stop| *stop) => Ok(()),
         };
+        reader.save();
+        drop(reader);
+        if let Err(error) = answering.await {
+            tracing::error!(%error, "the last answers were not sent: producers will ask for them");
+        }
         serving.abort();
         fetching.abort();
         // What was answered is on its way out; a connection that hangs holds up nobody's end.

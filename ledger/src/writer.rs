@@ -256,9 +256,9 @@ impl Writer {
     }
 
     fn admit(&mut self, event: Authentic, received: Timestamp, draft: &mut Draft) -> Result<Outcome, WriterError> {
-        let inspected = event.into_inspected();
-        let Ok(facts) = inspected.facts().cloned() else { return Ok(Outcome::later("unreadable", "an unread event")) };
-        let index = self.push(inspected.into_signed(), Arc::new(facts.clone()), received, draft)?;
+        let (signed, facts) = event.into_inspected().into_parts();
+        let Ok(facts) = facts.map(Arc::new) else { return Ok(Outcome::later("unreadable", "an unread event")) };
+        let index = self.push(signed, facts.clone(), received, draft)?;
         if let Ok(payload) = &facts.payload {
             self.apply_key_event(index, received, payload, draft);
         }

@@ -111,10 +111,8 @@ impl Background {
 
     /// Signs an event and syncs it into the outbox; it is sent later.
     pub fn emit(&self, draft: &Draft) -> Result<Stored, EmitError> {
-        let mut emitter = self.emitter.lock().unwrap_or_else(PoisonError::into_inner);
-        let (event, sequence) = emitter.store(draft)?;
-        self.stored(1);
-        Ok(Stored { event, sequence })
+        let mut stored = self.emit_all(std::slice::from_ref(draft))?;
+        stored.pop().ok_or_else(|| unreachable!("one draft is one event"))
     }
 
     /// The same with many, which cost a handful of syncs together. If one is wrong, none is signed or stored.
@@ -122,7 +120,7 @@ impl Background {
         let mut emitter = self.emitter.lock().unwrap_or_else(PoisonError::into_inner);
         let stored = emitter.store_all(drafts)?;
         self.stored(stored.len() as u64);
-        Ok(stored.into_iter().map(|(event, sequence)| Stored { event, sequence }).collect())
+        Ok(stored.iter().filter_map(|head| Some(Stored { event: head.event?, sequence: head.sequence })).collect())
     }
 
     /// How it stands now.

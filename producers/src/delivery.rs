@@ -5,9 +5,9 @@
 //! the event stays pending with a reason, and no error of a ledger reaches the caller. (docs/FORMAT.md, Receipt)
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     error::Error,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
 };
 
 use lineal_schemas::{
@@ -20,8 +20,12 @@ use lineal_schemas::{
 
 use crate::{
     outbox::{Outbox, OutboxError, Owed, Pending, Settlement, SourceBox},
-    target::{Answer, Outcome, Reply, Target, http},
+    target::{Answer, FileTarget, Outcome, Reply, Target, TargetError},
 };
+
+mod flight;
+
+pub(crate) use flight::Flight;
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,67 +133,34 @@ impl Courier {
         source: &Mutex<SourceBox>,
         watch: &mut dyn FnMut(&[Sent]),
     ) -> Result<Vec<Sent>, OutboxError> {
-        let group = self.target.as_ref().map_or(http::MAX_EVENTS, Target::group);
-        let (mut sent, mut events) = (Vec::new(), Vec::new());
-        let waiting = locked(source).waiting()?;
-        for span in waiting {
-            events.extend(locked(source).read(span)?);
-            if events.len() >= group {
-                sent.extend(self.deliver_some(source, std::mem::take(&mut events), watch)?);
-            }
-        }
-        sent.extend(self.deliver_some(source, events, watch)?);
-        Ok(sent)
+        let mut flight = Flight::of(self, source, watch);
+        flight.add_waiting()?;
+        flight.land()
     }
 
-    fn deliver_some(
-        &self,
-        source: &Mutex<SourceBox>,
-        mut events: Vec<Pending>,
-        watch: &mut dyn FnMut(&[Sent]),
-    ) -> Result<Vec<Sent>, OutboxError> {
-        let mut sent = Vec::new();
-        while !events.is_empty() {
-            let verdicts = self.send(&events)?;
-            let rest = events.split_off(verdicts.len().min(events.len()));
-            let (mut settled, before) = (Vec::new(), sent.len());
-            for (event, verdict) in std::mem::replace(&mut events, rest).into_iter().zip(verdicts) {
-                let (sequence, digest) = (event.sequence, event.event);
-                sent.push(Sent { event: digest, sequence, delivery: verdict.delivery });
-                settled.extend(verdict.settlement.map(|settlement| (event, settlement)));
+    /// What replies come to: one verdict for each event that has one, from the first; of all of them where there is none.
+    fn judged(&self, events: &[Pending], replies: Result<Vec<Reply>, TargetError>) -> Vec<Verdict> {
+        let mut receipts = Receipts::under(&self.trust);
+        match replies {
+            Ok(replies) => {
+                replies.into_iter().zip(events).map(|(reply, event)| judged(reply, event, &mut receipts)).collect()
             }
-            locked(source).settle(&settled)?;
-            self.follow_up(&settled)?;
-            watch(sent.get(before..).unwrap_or_default());
-        }
-        Ok(sent)
-    }
-
-    /// One verdict for each event that was tried, from the first; at least one.
-    fn send(&self, events: &[Pending]) -> Result<Vec<Verdict>, OutboxError> {
-        match &self.target {
-            None => Ok(all_wait(events, "no target is set")),
-            Some(Target::File(_)) => self.hand_over(events),
-            Some(target) => Ok(match target.send(events) {
-                Ok(replies) => {
-                    let mut receipts = Receipts::under(&self.trust);
-                    let pairs = replies.into_iter().zip(events);
-                    pairs.map(|(reply, event)| judged(reply, event, &mut receipts)).collect()
-                }
-                Err(error) => all_wait(events, &chain(&error)),
-            }),
+            Err(error) => all_wait(events, &chain(&error)),
         }
     }
 
     /// A file gets attachments first: once it has the event, the outbox forgets both.
-    fn hand_over(&self, events: &[Pending]) -> Result<Vec<Verdict>, OutboxError> {
-        let Some(target) = &self.target else { return Ok(all_wait(events, "no target is set")) };
-        for event in events {
-            if let Err(reason) = self.attach(target, &self.outbox.owed_by(&event.event)?)? {
-                return Ok(all_wait(events, &reason));
+    fn hand_over(&self, target: &FileTarget, events: &[Pending]) -> Result<Vec<Verdict>, OutboxError> {
+        let owing = self.outbox.owing()?;
+        for event in events.iter().filter(|event| owing.contains(&event.event)) {
+            for digest in self.outbox.owed_by(&event.event)?.attachments {
+                let Some(bytes) = self.outbox.attachment(&digest)? else { continue };
+                if let Err(error) = target.attach(&digest, &bytes) {
+                    return Ok(all_wait(events, &chain(&error)));
+                }
             }
         }
-        if let Err(error) = target.send(events) {
+        if let Err(error) = target.append(events) {
             return Ok(all_wait(events, &chain(&error)));
         }
         let verdict = |_event| Verdict { delivery: Delivery::HandedOver, settlement: Some(Settlement::HandedOver) };
@@ -198,7 +169,8 @@ impl Courier {
 
     /// A committed event's attachments are sent now; a ledger that can't take them yet gets them with the next flush.
     fn follow_up(&self, settled: &[(Pending, Settlement)]) -> Result<(), OutboxError> {
-        for (event, settlement) in settled {
+        let owing = if settled.is_empty() { BTreeSet::new() } else { self.outbox.owing()? };
+        for (event, settlement) in settled.iter().filter(|(event, _)| owing.contains(&event.event)) {
             let owed = self.outbox.owed_by(&event.event)?;
             let done = match (settlement, &self.target) {
                 (Settlement::Receipt(_), Some(target)) => self.attach(target, &owed)?.is_ok(),
@@ -261,11 +233,6 @@ impl ForwardError {
             Self::Outbox(error) => error.code(),
         }
     }
-}
-
-/// Whoever panicked while it held the source has left it as the disk says, or marked it stale.
-fn locked(source: &Mutex<SourceBox>) -> MutexGuard<'_, SourceBox> {
-    source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Verdict {

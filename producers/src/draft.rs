@@ -112,18 +112,20 @@ fn attribute(line: &mut String, name: &str, value: &serde_json::Value) {
 
 /// Copies JSON text without the whitespace outside its strings. Text that is not JSON stays text that is not JSON.
 fn compact(text: &str, into: &mut String) {
-    let (mut in_string, mut escaped) = (false, false);
-    for character in text.chars() {
+    let (mut in_string, mut escaped, mut from) = (false, false, 0);
+    for (at, byte) in text.bytes().enumerate() {
         if in_string {
-            in_string = escaped || character != '"';
-            escaped = !escaped && character == '\\';
-        } else if matches!(character, ' ' | '\t' | '\r' | '\n') {
-            continue;
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            // Before and after an ASCII byte are borders of characters.
+            into.push_str(text.get(from..at).unwrap_or_default());
+            from = at + 1;
         } else {
-            in_string = character == '"';
+            in_string = byte == b'"';
         }
-        into.push(character);
     }
+    into.push_str(text.get(from..).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use rayon::prelude::*;
 use crate::{
     check::{CheckError, check_event},
     clock,
-    delivery::{Courier, Delivery, Flushed, Sent, chain},
+    delivery::{Courier, Delivery, Flight, Flushed, Sent, chain},
     draft::{Draft, Place},
-    outbox::{Head, Outbox, OutboxError, SourceBox},
+    outbox::{EVENTS_A_FILE, Head, Outbox, OutboxError, Pending, SourceBox},
     sdk::{SdkError, draft_of},
     target::Target,
 };
@@ -37,8 +37,6 @@ pub struct Settings {
     /// Directory of the outbox.
     pub outbox: PathBuf,
 }
-
-const NOT_SENT: &str = "it was not sent";
 
 /// Signs events of one source and sends them. It has the source to itself until it is dropped.
 #[derive(Debug)]
@@ -88,22 +86,29 @@ impl Emitter {
 
     /// Emits one event, after all that still waits of this source.
     pub fn emit(&mut self, draft: Draft) -> Result<Sent, EmitError> {
-        let (event, sequence) = self.store(&draft)?;
-        Ok(self
-            .deliver(&[(event, sequence)], &mut |_sent| {})
-            .pop()
-            .unwrap_or_else(|| unsettled(event, sequence, NOT_SENT)))
+        let mut sent = self.emit_all(std::slice::from_ref(&draft))?;
+        sent.pop().ok_or_else(|| unreachable!("one draft is one event"))
     }
 
-    /// Emits events in their order, and sends them together. If one is wrong, none is signed or stored.
+    /// Emits events in their order: the first are on their way while the next are signed. If one is wrong, none is signed
+    /// or stored.
     pub fn emit_all(&mut self, drafts: &[Draft]) -> Result<Vec<Sent>, EmitError> {
         self.emit_watched(drafts, &mut |_sent| {})
     }
 
     /// The same; `watch` sees events as they are dealt with.
     pub fn emit_watched(&mut self, drafts: &[Draft], watch: &mut dyn FnMut(&[Sent])) -> Result<Vec<Sent>, EmitError> {
-        let stored = self.store_all(drafts)?;
-        Ok(self.deliver(&stored, watch))
+        let lines = self.lines(drafts)?;
+        let emitted: Vec<Head> = lines.iter().map(|(_line, head)| *head).collect();
+        let mut flight = Flight::of(&self.courier, &self.source, watch);
+        // From here on trouble with sending is no error: the events are on disk, and a flush will try again.
+        let mut under_way = flight.add_waiting();
+        self.store(lines, drafts, |stored| {
+            if under_way.is_ok() {
+                under_way = flight.add(stored);
+            }
+        })?;
+        Ok(fates(&emitted, under_way.and_then(|()| flight.land())))
     }
 
     /// Emits an event of `cloudevents-sdk`. Its source is this emitter's, its id a `UUIDv7`, its data a JSON object.
@@ -147,43 +152,43 @@ impl Emitter {
         self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Checks, signs and syncs one event. When this returns, it may be sent.
-    pub(crate) fn store(&mut self, draft: &Draft) -> Result<(EventDigest, u64), EmitError> {
-        let before = self.locked().head();
-        let (line, head) = self.line(draft, &before)?;
-        let signed = Signed::sign(line, &[&self.key]);
-        self.locked().store(&signed, &draft.attachments)?;
-        Ok((signed.digest(), head.sequence))
+    /// Checks events, signs them on all cores and syncs them. When this returns, they may be sent.
+    pub(crate) fn store_all(&mut self, drafts: &[Draft]) -> Result<Vec<Head>, EmitError> {
+        let lines = self.lines(drafts)?;
+        let heads = lines.iter().map(|(_line, head)| *head).collect();
+        self.store(lines, drafts, |_stored| {})?;
+        Ok(heads)
     }
 
-    /// Checks all events, signs them on all cores and syncs them. When this returns, they may be sent.
-    pub(crate) fn store_all(&mut self, drafts: &[Draft]) -> Result<Vec<(EventDigest, u64)>, EmitError> {
+    /// The checked bytes of events that follow each other, each with the head that it makes.
+    fn lines(&self, drafts: &[Draft]) -> Result<Vec<(Vec<u8>, Head)>, EmitError> {
         let mut head = self.locked().head();
         let mut lines = Vec::with_capacity(drafts.len());
-        let mut stored = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let (line, next) = self.line(draft, &head)?;
-            stored.extend(next.event.map(|event| (event, next.sequence)));
-            lines.push(line);
+            lines.push((line, next));
             head = next;
         }
-        let signed: Vec<_> = lines.into_par_iter().map(|line| Signed::sign(line, &[&self.key])).collect();
-        let with_attachments = signed.iter().zip(drafts).map(|(one, draft)| (one, draft.attachments.as_slice()));
-        self.locked().store_all(&with_attachments.collect::<Vec<_>>())?;
-        Ok(stored)
+        Ok(lines)
     }
 
-    /// From here on nothing is an error: the events are on disk, and a flush will try again.
-    fn deliver(&mut self, stored: &[(EventDigest, u64)], watch: &mut dyn FnMut(&[Sent])) -> Vec<Sent> {
-        let (delivered, reason) = match self.courier.deliver_watched(&self.source, watch) {
-            Ok(sent) => (sent, NOT_SENT.to_owned()),
-            Err(error) => (Vec::new(), chain(&error)),
-        };
-        let mut delivered: HashMap<EventDigest, Sent> = delivered.into_iter().map(|one| (one.event, one)).collect();
-        let fate = |(event, sequence): &(EventDigest, u64)| {
-            delivered.remove(event).unwrap_or_else(|| unsettled(*event, *sequence, &reason))
-        };
-        stored.iter().map(fate).collect()
+    /// Signs and syncs events, a file of them after the other, and shows those that may be sent.
+    fn store(
+        &self,
+        lines: Vec<(Vec<u8>, Head)>,
+        drafts: &[Draft],
+        mut stored: impl FnMut(Vec<Pending>),
+    ) -> Result<(), EmitError> {
+        let mut lines = lines.into_iter();
+        for drafts in drafts.chunks(EVENTS_A_FILE) {
+            let part: Vec<_> = lines.by_ref().take(drafts.len()).collect();
+            let signed = part.into_par_iter().map(|(line, _head)| Signed::sign(line, &[&self.key]));
+            let signed: Vec<_> = signed.collect();
+            let attachments = drafts.iter().map(|draft| draft.attachments.as_slice());
+            let part = self.locked().store_all(signed.into_iter().zip(attachments).collect())?;
+            stored(part);
+        }
+        Ok(())
     }
 
     /// The bytes of the event that follows `head`, checked, and the head that it makes.
@@ -202,6 +207,18 @@ impl Emitter {
     }
 }
 
-fn unsettled(event: EventDigest, sequence: u64, reason: &str) -> Sent {
-    Sent { event, sequence, delivery: Delivery::Pending(reason.to_owned()) }
+/// What became of each event that was emitted.
+fn fates(emitted: &[Head], sent: Result<Vec<Sent>, OutboxError>) -> Vec<Sent> {
+    let (sent, reason) = match sent {
+        Ok(sent) => (sent, "it was not sent".to_owned()),
+        Err(error) => (Vec::new(), chain(&error)),
+    };
+    let mut sent: HashMap<EventDigest, Sent> = sent.into_iter().map(|one| (one.event, one)).collect();
+    let fate = |head: &Head| {
+        let event = head.event?;
+        let delivery = || Delivery::Pending(reason.clone());
+        let unsent = || Sent { event, sequence: head.sequence, delivery: delivery() };
+        Some(sent.remove(&event).unwrap_or_else(unsent))
+    };
+    emitted.iter().filter_map(fate).collect()
 }

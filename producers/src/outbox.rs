@@ -31,6 +31,7 @@ use lineal_schemas::digest::sha256;
 
 pub use attachments::{Attachment, Owed};
 pub use source::{Head, Settlement, SourceBox};
+pub(crate) use waiting::EVENTS_A_FILE;
 pub use waiting::{Pending, Span};
 
 /// Readable characters of a source in the name of its directory; the digest after them tells sources apart.

@@ -7,7 +7,12 @@ pub mod file;
 pub mod http;
 pub mod nats;
 
-use std::{io, path::PathBuf, str::FromStr};
+use std::{
+    io,
+    path::PathBuf,
+    str::FromStr,
+    sync::mpsc::{self, TryRecvError},
+};
 
 pub use file::FileTarget;
 pub use http::{Answer, HttpTarget, Outcome};
@@ -97,6 +102,46 @@ impl TargetError {
             Self::TornFile { .. } => "torn-target-file",
         }
     }
+
+    /// Whether others of its events would fare no better just now.
+    pub(crate) const fn is_about_the_target(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Nats(NatsError::Unreachable { .. } | NatsError::File { .. } | NatsError::Gone)
+        )
+    }
+}
+
+/// A group that was sent, and whose replies come later.
+#[derive(Debug)]
+pub(crate) enum Sending {
+    /// They are there.
+    Done(Result<Vec<Reply>, TargetError>),
+    /// A thread will send them here.
+    UnderWay(mpsc::Receiver<Result<Vec<Reply>, NatsError>>),
+}
+
+impl Sending {
+    /// The replies, however long they take.
+    fn wait(self) -> Result<Vec<Reply>, TargetError> {
+        self.replies(true).unwrap_or_else(|_not_waited| Err(NatsError::Gone.into()))
+    }
+
+    /// The replies once they are there; whoever must not `wait` gets this back when they are not.
+    pub(crate) fn replies(self, wait: bool) -> Result<Result<Vec<Reply>, TargetError>, Self> {
+        match self {
+            Self::Done(replies) => Ok(replies),
+            Self::UnderWay(replies) if wait => {
+                Ok(replies.recv().map_err(|_hung_up| NatsError::Gone).flatten().map_err(Into::into))
+            }
+            Self::UnderWay(replies) => match replies.try_recv() {
+                Ok(replies) => Ok(replies.map_err(Into::into)),
+                Err(TryRecvError::Disconnected) => Ok(Err(NatsError::Gone.into())),
+                Err(TryRecvError::Empty) => Err(Self::UnderWay(replies)),
+            },
+        }
+    }
 }
 
 impl FromStr for Target {
@@ -125,11 +170,19 @@ impl Target {
         }
     }
 
-    /// How many events it makes sense to have in hand for it.
-    pub(crate) const fn group(&self) -> usize {
+    /// The most events that may be under way to it at the same time; 0 where it takes one group after the other.
+    pub(crate) const fn window(&self) -> usize {
         match self {
-            Self::Http(_) | Self::File(_) => http::MAX_EVENTS,
+            Self::Http(_) | Self::File(_) => 0,
             Self::Nats(_) => nats::MAX_EVENTS,
+        }
+    }
+
+    /// Sends a group without waiting, to a target with a window.
+    pub(crate) fn start(&self, events: &[Pending]) -> Sending {
+        match self {
+            Self::Nats(target) => target.start(events),
+            Self::Http(_) | Self::File(_) => Sending::Done(self.send(events)),
         }
     }
 
@@ -138,7 +191,7 @@ impl Target {
     pub(crate) fn send(&self, events: &[Pending]) -> Result<Vec<Reply>, TargetError> {
         match self {
             Self::Http(target) => Ok(target.post(events)?.into_iter().map(Ok).collect()),
-            Self::Nats(target) => target.send(events),
+            Self::Nats(target) => target.start(events).wait(),
             Self::File(target) => target.append(events).map(|()| Vec::new()),
         }
     }

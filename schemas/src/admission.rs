@@ -29,7 +29,15 @@ pub struct Inspected {
 
 /// Reads an event. Refused are only signature lists that could not be checked at all.
 pub fn inspect(signed: Signed) -> Result<Inspected, SignatureError> {
-    dsse::check_list(&signed.signatures)?;
+    inspect_or_return(signed).map_err(|(_signed, error)| error)
+}
+
+/// As [`inspect`]; what is refused is given back with the reason.
+#[expect(clippy::result_large_err, reason = "an event that is refused is not copied for it")]
+pub fn inspect_or_return(signed: Signed) -> Result<Inspected, (Signed, SignatureError)> {
+    if let Err(error) = dsse::check_list(&signed.signatures) {
+        return Err((signed, error));
+    }
     let digest = signed.digest();
     let facts = Facts::read(&signed.event, digest);
     Ok(Inspected { signed, digest, facts })
@@ -58,6 +66,11 @@ impl Inspected {
     /// The bytes and signatures, given away.
     pub fn into_signed(self) -> Signed {
         self.signed
+    }
+
+    /// The bytes and signatures, and what they say, given away.
+    pub fn into_parts(self) -> (Signed, Result<Facts, EventError>) {
+        (self.signed, self.facts)
     }
 
     /// What it says, or why it can't be read.

@@ -61,7 +61,7 @@ impl<'f> Lines<'f> {
         let mut searched = 0;
         loop {
             let unread = self.buffer.get(self.start + searched..).unwrap_or_default();
-            if let Some(found) = unread.iter().position(|byte| *byte == b'\n') {
+            if let Some(found) = memchr::memchr(b'\n', unread) {
                 let (from, to) = (self.start, self.start + searched + found);
                 let offset = self.offset();
                 self.start = to + 1;

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use axum::body::Bytes;
 use lineal_schemas::registry::{Enrolment, Registry};
 use rayon::prelude::*;
+use tokio::sync::mpsc;
 
 use super::{NatsError, Shared, message::Arrival};
 use crate::outcome::{Answer, Outcome};
@@ -20,8 +21,33 @@ const ANSWERS_A_PIECE: usize = 128;
 /// A message that is ready to go.
 type Outgoing = (String, Bytes);
 
+/// Groups that wait for their answers; the reader waits when there are more.
+const WAITING_GROUPS: usize = 2;
+
+/// A group that the ledger is done with.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) arrivals: Vec<Arrival>,
+    pub(super) outcomes: Vec<Outcome>,
+}
+
+/// The way to whoever answers, and what comes out at its other end.
+pub(super) fn queue() -> (mpsc::Sender<Judged>, mpsc::Receiver<Judged>) {
+    mpsc::channel(WAITING_GROUPS)
+}
+
+/// Answers groups, in their order, beside the reading of the next, until nobody can add one. What can't be sent is asked
+/// for.
+pub(super) async fn run(shared: Shared, mut waiting: mpsc::Receiver<Judged>) {
+    while let Some(Judged { arrivals, outcomes }) = waiting.recv().await {
+        if let Err(error) = send(&shared, arrivals, outcomes).await {
+            tracing::warn!(%error, "answers were not sent: producers will ask for them");
+        }
+    }
+}
+
 /// Publishes the answers of a group.
-pub(super) async fn send(shared: &Shared, arrivals: Vec<Arrival>, outcomes: Vec<Outcome>) -> Result<(), NatsError> {
+async fn send(shared: &Shared, arrivals: Vec<Arrival>, outcomes: Vec<Outcome>) -> Result<(), NatsError> {
     let view = shared.ledger.view.clone();
     let making = tokio::task::spawn_blocking(move || {
         let registry = view.registry();

@@ -15,10 +15,14 @@ use async_nats::jetstream::{
 };
 use futures_util::{StreamExt as _, stream::FuturesOrdered};
 use lineal_schemas::digest::EventDigest;
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
 
 use super::{
-    NatsError, Shared, StreamSettings, answers,
+    NatsError, Shared, StreamSettings,
+    answers::Judged,
     message::Arrival,
     position::{Position, PositionFile, Start, StreamState},
     stream,
@@ -42,6 +46,9 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long the server keeps the consumer of a ledger that went away.
 const INACTIVE: Duration = Duration::from_mins(1);
 
+/// How old the position in the file may become. Written with each event, it would make the commits' syncs wait.
+const SAVE_WITHIN: Duration = Duration::from_millis(250);
+
 /// Waiting before another try.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -52,7 +59,11 @@ pub(super) struct Reader {
     settings: StreamSettings,
     file: PositionFile,
     position: Option<Position>,
+    /// When the file must say where we are, if it does not.
+    save_by: Option<Instant>,
     disturbances: watch::Receiver<u64>,
+    /// Where answers are made and sent.
+    answering: mpsc::Sender<Judged>,
     /// Messages from here on were missing once, and are asked for a second time.
     asked_again: Option<u64>,
     /// Whether the stream was ever as it must be.
@@ -71,10 +82,21 @@ impl Reader {
         settings: StreamSettings,
         data_dir: &Path,
         disturbances: watch::Receiver<u64>,
+        answering: mpsc::Sender<Judged>,
     ) -> Self {
         let file = PositionFile::new(data_dir);
         let position = file.read();
-        Self { shared, settings, file, position, disturbances, asked_again: None, was_read: false }
+        Self {
+            shared,
+            settings,
+            file,
+            position,
+            save_by: None,
+            disturbances,
+            answering,
+            asked_again: None,
+            was_read: false,
+        }
     }
 
     /// Reads for ever. Ends with an error that only a person can mend: a stream that is not as it must be at the start.
@@ -126,6 +148,7 @@ impl Reader {
                     let (group, outcomes) = dealt_with;
                     self.dealt_with(group, outcomes, &state).await?;
                 }
+                () = sleep_until(self.save_by.unwrap_or_else(Instant::now)), if self.save_by.is_some() => self.save(),
                 group = groups.next(), if in_flight.len() < GROUPS_IN_FLIGHT => {
                     let messages = group.ok_or(NatsError::Disturbed)?;
                     let group = self.group(messages, &mut next)?;
@@ -223,22 +246,30 @@ impl Reader {
         Ok(async move { (group, replied.await.unwrap_or_default()) })
     }
 
-    /// Answers the producers, and moves the position.
+    /// Has the producers answered, and moves the position.
     async fn dealt_with(&mut self, group: Group, judged: Vec<Outcome>, state: &StreamState) -> Result<(), NatsError> {
         let outcomes = outcomes_of(&group, judged)?;
         self.shared.status.count(&outcomes);
-        let digest = group.arrivals.last().map(|arrival| arrival.digest);
-        answers::send(&self.shared, group.arrivals, outcomes).await?;
-        let Some(digest) = digest else { return Ok(()) };
+        let Some(digest) = group.arrivals.last().map(|arrival| arrival.digest) else { return Ok(()) };
+        let judged = Judged { arrivals: group.arrivals, outcomes };
+        self.answering.send(judged).await.map_err(|_over| NatsError::Panicked("nobody answers".to_owned()))?;
         let size = self.shared.ledger.view.record.size();
         let (stream, created) = (state.name.clone(), state.created.clone());
         let position = Position { stream, created, sequence: group.last, digest, size };
-        if let Err(error) = self.file.write(&position) {
-            tracing::warn!(%error, "how far the stream was read is not remembered");
-        }
         self.shared.status.change(|now| now.sequence = position.sequence);
         self.position = Some(position);
+        self.save_by.get_or_insert_with(|| Instant::now() + SAVE_WITHIN);
         Ok(())
+    }
+
+    /// Writes down how far the stream was read. What a crash takes of that is read again, as duplicates.
+    pub(super) fn save(&mut self) {
+        if self.save_by.take().is_none() {
+            return;
+        }
+        if let Some(Err(error)) = self.position.as_ref().map(|position| self.file.write(position)) {
+            tracing::warn!(%error, "how far the stream was read is not remembered");
+        }
     }
 }
 

@@ -4,9 +4,11 @@
 //! target has taken them. A crash in between leaves bytes that nobody owes, or sends bytes twice: both are harmless,
 //! since an attachment is addressed by its digest. (docs/EVENTS.md; docs/FORMAT.md)
 
+use std::collections::BTreeSet;
+
 use lineal_schemas::digest::{EventDigest, sha256};
 
-use super::{Outbox, OutboxError, durable};
+use super::{Outbox, OutboxError, damaged, durable};
 
 /// Bytes beside the record, to which an event's `data` refers by digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,18 +58,19 @@ impl Outbox {
         Ok(Owed { event: *event, attachments: note.lines().map(str::to_owned).collect() })
     }
 
+    /// The events that owe something, whether they are settled or not.
+    pub(crate) fn owing(&self) -> Result<BTreeSet<EventDigest>, OutboxError> {
+        let directory = self.directory.join("owed");
+        let names = durable::names(&directory)?.into_iter();
+        let digest = |name: String| {
+            name.parse().map_err(|_malformed| damaged(&directory.join(&name), "its name is no event digest".to_owned()))
+        };
+        names.map(digest).collect()
+    }
+
     /// What each event owes, whether it is settled or not, sorted by event.
     pub fn owed(&self) -> Result<Vec<Owed>, OutboxError> {
-        let directory = self.directory.join("owed");
-        let mut owed = Vec::new();
-        for name in durable::names(&directory)? {
-            let path = directory.join(&name);
-            let damaged =
-                || OutboxError::Damaged { path: path.clone(), what: "its name is no event digest".to_owned() };
-            let event = name.parse().map_err(|_malformed| damaged())?;
-            owed.push(self.owed_by(&event)?);
-        }
-        Ok(owed)
+        self.owing()?.iter().map(|event| self.owed_by(event)).collect()
     }
 
     /// The bytes of an attachment that is still here.

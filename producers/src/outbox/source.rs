@@ -102,30 +102,42 @@ impl SourceBox {
     }
 
     /// Puts the next event and its attachments on disk. When this returns, it may be sent.
-    pub fn store(&mut self, signed: &Signed, attachments: &[Attachment]) -> Result<(), OutboxError> {
-        self.store_all(&[(signed, attachments)])
+    pub fn store(&mut self, signed: Signed, attachments: &[Attachment]) -> Result<Vec<Pending>, OutboxError> {
+        self.store_all(vec![(signed, attachments)])
     }
 
-    /// Puts the next events and their attachments on disk, many in a file. When this returns, they may be sent.
+    /// Puts the next events and their attachments on disk, many in a file. When this returns, they may be sent, and need
+    /// not be read again for it.
     ///
     /// They must be the ones that follow [`Self::head`], in order. A crash before the first rename leaves attachments that
     /// the next owner of the outbox ignores; a later one leaves the events of the files before it pending, to be sent by
     /// `flush`. One file is durable before the next is begun, so that no number is missing in between.
-    pub fn store_all(&mut self, events: &[(&Signed, &[Attachment])]) -> Result<(), OutboxError> {
+    pub fn store_all(&mut self, events: Vec<(Signed, &[Attachment])>) -> Result<Vec<Pending>, OutboxError> {
         self.check_open(&self.head)?;
-        for part in events.chunks(EVENTS_A_FILE) {
-            let (Some((first, _)), Some((last, _))) = (part.first(), part.last()) else { continue };
-            let span = Span::new(self.head_of(first)?.sequence, self.head_of(last)?.sequence);
-            assert_eq!(span, Span::following(self.head.sequence, part.len()), "events follow the source's head");
-            let kept: Vec<_> = part.iter().filter(|(_event, attachments)| !attachments.is_empty()).collect();
-            self.stale = true;
-            self.outbox.keep(&kept.iter().map(|(event, some)| (event.digest(), *some)).collect::<Vec<_>>())?;
-            let lines = waiting::lines_of(part.iter().map(|(event, _)| event.to_envelope()));
-            durable::write(&span.path(&self.pending_directory()), lines.as_bytes())?;
-            self.stale = false;
-            self.head = self.head_of(last)?;
+        let mut stored = Vec::with_capacity(events.len());
+        let mut events = events.into_iter().peekable();
+        while events.peek().is_some() {
+            stored.extend(self.store_file(events.by_ref().take(EVENTS_A_FILE).collect())?);
         }
-        Ok(())
+        Ok(stored)
+    }
+
+    fn store_file(&mut self, part: Vec<(Signed, &[Attachment])>) -> Result<Vec<Pending>, OutboxError> {
+        let (Some((first, _)), Some((last, _))) = (part.first(), part.last()) else { return Ok(Vec::new()) };
+        let (first, head) = (self.head_of(first)?, self.head_of(last)?);
+        let span = Span::new(first.sequence, head.sequence);
+        assert_eq!(span, Span::following(self.head.sequence, part.len()), "events follow the source's head");
+        let with_attachments = part.iter().filter(|(_event, attachments)| !attachments.is_empty());
+        let kept: Vec<_> = with_attachments.map(|(event, some)| (event.digest(), *some)).collect();
+        let events = (first.sequence..).zip(part);
+        let events: Vec<_> = events.map(|(sequence, (signed, _))| Pending::new(sequence, signed, span)).collect();
+        self.stale = true;
+        self.outbox.keep(&kept)?;
+        let lines = waiting::lines_of(events.iter().map(|event| event.envelope.as_str()));
+        durable::write(&span.path(&self.pending_directory()), lines.as_bytes())?;
+        self.stale = false;
+        self.head = head;
+        Ok(events)
     }
 
     /// Puts events that were signed elsewhere on disk, whatever their numbers. When this returns, they may be sent.
@@ -141,7 +153,7 @@ impl SourceBox {
             let mut lines: Vec<_> = self.read(span)?.into_iter().map(|one| (one.sequence, one.envelope)).collect();
             lines.extend(part.iter().map(|(head, signed)| (head.sequence, signed.to_envelope())));
             lines.sort_unstable();
-            let text = waiting::lines_of(lines.into_iter().map(|(_number, envelope)| envelope));
+            let text = waiting::lines_of(lines.iter().map(|(_number, envelope)| envelope.as_str()));
             durable::write(&span.path(&self.pending_directory()), text.as_bytes())?;
             if last.sequence > self.head.sequence {
                 self.head = *last;

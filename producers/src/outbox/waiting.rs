@@ -14,7 +14,7 @@ use lineal_schemas::{digest::EventDigest, dsse::Signed, event::Event};
 use super::{OutboxError, damaged, durable};
 
 /// The most events in one file: as many as a ledger takes at once.
-pub(super) const EVENTS_A_FILE: usize = 1000;
+pub(crate) const EVENTS_A_FILE: usize = 1000;
 
 /// An event without a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,13 @@ pub struct Pending {
     pub signed: Signed,
     /// The file that it is in.
     pub(crate) span: Span,
+}
+
+impl Pending {
+    /// An event that was signed just now, as it stands in its file.
+    pub(super) fn new(sequence: u64, signed: Signed, span: Span) -> Self {
+        Self { sequence, event: signed.digest(), envelope: signed.to_envelope(), signed, span }
+    }
 }
 
 /// The numbers that a file of pending events is named by, `<first>[-<last>].dsse`. In the order of the source.
@@ -123,18 +130,19 @@ pub(super) fn numbers(directory: &Path) -> Result<Vec<u64>, OutboxError> {
 /// Takes settled events out of their file, of which they were read.
 pub(super) fn take_out(directory: &Path, span: Span, settled: &BTreeSet<EventDigest>) -> Result<(), OutboxError> {
     let path = span.path(directory);
-    let lines = durable::read_text(&path)?.unwrap_or_default().lines().count();
-    if lines <= settled.len() {
+    let is_all = || Ok(durable::read_text(&path)?.unwrap_or_default().lines().count() <= settled.len());
+    if span.is_full(settled.len()) || is_all()? {
         return durable::remove(&path);
     }
-    let left = read(directory, span)?.into_iter().filter(|pending| !settled.contains(&pending.event));
-    durable::write(&path, lines_of(left.map(|pending| pending.envelope)).as_bytes())
+    let mut left = read(directory, span)?;
+    left.retain(|pending| !settled.contains(&pending.event));
+    durable::write(&path, lines_of(left.iter().map(|pending| pending.envelope.as_str())).as_bytes())
 }
 
 /// Envelopes as the text of a file.
-pub(super) fn lines_of(envelopes: impl IntoIterator<Item = String>) -> String {
+pub(super) fn lines_of<'e>(envelopes: impl IntoIterator<Item = &'e str>) -> String {
     envelopes.into_iter().fold(String::new(), |mut text, envelope| {
-        text.push_str(&envelope);
+        text.push_str(envelope);
         text.push('\n');
         text
     })

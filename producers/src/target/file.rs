@@ -31,7 +31,7 @@ impl FileTarget {
     }
 
     /// Appends envelopes and syncs. Others that append wait for the lock.
-    pub(super) fn append(&self, events: &[Pending]) -> Result<(), TargetError> {
+    pub(crate) fn append(&self, events: &[Pending]) -> Result<(), TargetError> {
         let mut options = File::options();
         let mut file =
             options.create(true).truncate(false).read(true).write(true).open(&self.path).map_err(self.failed())?;
@@ -43,7 +43,7 @@ impl FileTarget {
     }
 
     /// Keeps an attachment beside the file.
-    pub(super) fn attach(&self, digest: &str, bytes: &[u8]) -> Result<(), TargetError> {
+    pub(crate) fn attach(&self, digest: &str, bytes: &[u8]) -> Result<(), TargetError> {
         let directory = self.attachments();
         fs::create_dir_all(&directory).map_err(self.failed())?;
         let write = || {

@@ -14,13 +14,14 @@ use std::{
 
 use lineal_schemas::{digest::EventDigest, event::Event};
 
-use super::{Reply, TargetError};
+use super::{Sending, TargetError};
 use crate::outbox::Pending;
 
 mod answers;
 mod attachments;
 mod link;
 mod publish;
+mod sends;
 mod worker;
 
 use worker::{Command, Worker};
@@ -185,16 +186,20 @@ impl NatsTarget {
         Ok(Self { settings: Arc::new(settings), thread: Arc::default() })
     }
 
-    /// Publishes events, and waits for their answers: one reply for each.
-    pub(super) fn send(&self, events: &[Pending]) -> Result<Vec<Reply>, TargetError> {
-        let outgoing = events.iter().map(|event| self.outgoing(event)).collect();
-        Ok(self.ask(|reply| Command::Send { events: outgoing, reply })?)
+    /// Has events published, after those that were before. One reply for each comes later.
+    pub(super) fn start(&self, events: &[Pending]) -> Sending {
+        let events = events.iter().map(|event| self.outgoing(event)).collect();
+        match self.order(|reply| Command::Send { events, reply }) {
+            Ok(replies) => Sending::UnderWay(replies),
+            Err(error) => Sending::Done(Err(error.into())),
+        }
     }
 
     /// Puts an attachment where the ledger fetches it, and waits until it has.
     pub(super) fn attach(&self, digest: &str, bytes: &[u8]) -> Result<(), TargetError> {
         let (digest, bytes) = (digest.to_owned(), bytes.to_vec());
-        Ok(self.ask(|reply| Command::Attach { digest, bytes, reply })?)
+        let taken = self.order(|reply| Command::Attach { digest, bytes, reply })?;
+        Ok(taken.recv().map_err(|_hung_up| NatsError::Gone).flatten()?)
     }
 
     fn outgoing(&self, pending: &Pending) -> Outgoing {
@@ -208,18 +213,19 @@ impl NatsTarget {
         }
     }
 
-    /// Hands a command to the thread and waits; the thread bounds how long.
-    fn ask<T>(&self, command: impl FnOnce(mpsc::Sender<Result<T, NatsError>>) -> Command) -> Result<T, NatsError> {
+    /// Hands a command to the thread, which bounds how long its result takes.
+    fn order<T>(
+        &self,
+        command: impl FnOnce(mpsc::Sender<Result<T, NatsError>>) -> Command,
+    ) -> Result<mpsc::Receiver<Result<T, NatsError>>, NatsError> {
         let (reply, replies) = mpsc::channel();
-        {
-            let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-            let running = match thread.take() {
-                Some(running) => running,
-                None => Thread::start(&self.settings)?,
-            };
-            thread.insert(running).send(command(reply))?;
-        }
-        replies.recv().map_err(|_hung_up| NatsError::Gone)?
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = match thread.take() {
+            Some(running) => running,
+            None => Thread::start(&self.settings)?,
+        };
+        thread.insert(running).send(command(reply))?;
+        Ok(replies)
     }
 }
 
@@ -238,9 +244,9 @@ impl Thread {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (commands, arriving) = tokio::sync::mpsc::unbounded_channel();
-        let worker = Worker::new(settings.clone());
+        let ours = settings.clone();
         let builder = std::thread::Builder::new().name("lineal-nats".to_owned());
-        let thread = builder.spawn(move || runtime.block_on(worker.run(arriving))).map_err(failed)?;
+        let thread = builder.spawn(move || runtime.block_on(Worker::new(ours).run(arriving))).map_err(failed)?;
         Ok(Self { commands: Some(commands), thread: Some(thread) })
     }
 
@@ -313,7 +319,7 @@ mod tests {
     #[test]
     fn a_server_that_is_away_is_named_without_its_password() {
         let target = NatsTarget::new(NatsSettings { servers: settings("ci").servers[..1].to_vec(), ..settings("ci") });
-        let error = target.unwrap().send(&[]).unwrap_err();
+        let error = target.unwrap().start(&[]).wait().unwrap_err();
         assert_eq!(error.code(), "nats-unreachable");
         let said = format!("{error} {error:?} {:?}", settings("ci"));
         assert!(said.contains("nats://127.0.0.1:1") && !said.contains("secret"), "{said}");

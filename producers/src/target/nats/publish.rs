@@ -4,6 +4,8 @@
 //! not at all. An acknowledgement says that the stream has the bytes, and nothing about the record. No message id: the
 //! server would swallow what is sent again on purpose. (docs/FORMAT.md, NATS; ADR-50)
 
+use std::sync::Arc;
+
 use async_nats::{
     Client, HeaderMap, Message,
     client::{Request, RequestError, RequestErrorKind},
@@ -26,16 +28,16 @@ const BATCH_EVENTS: usize = 1000;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Publishes all, in order.
-pub(super) async fn publish(client: &Client, events: &[Outgoing]) -> Result<(), NatsError> {
+pub(super) async fn publish(client: Client, events: Arc<[Outgoing]>) -> Result<(), NatsError> {
     if events.len() < BATCH_FROM {
-        return one_by_one(client, events).await;
+        return one_by_one(&client, &events).await;
     }
-    let mut rest = events;
+    let mut rest = &events[..];
     while !rest.is_empty() {
         let (some, later) = rest.split_at(fitting(rest));
-        match batch(client, some).await {
+        match batch(&client, some).await {
             // Too many batches at once, or a server that takes none: single messages always go.
-            Err(NatsError::NotAcknowledged { .. }) => one_by_one(client, some).await?,
+            Err(NatsError::NotAcknowledged { .. }) => one_by_one(&client, some).await?,
             done => done?,
         }
         rest = later;
