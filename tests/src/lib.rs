@@ -10,3 +10,4 @@ pub mod programs;
 #[path = "../../schemas/tests/support/venv.rs"]
 pub mod venv;
 pub mod nats;
+pub mod road;

@@ -14,9 +14,18 @@ use crate::venv;
 
 mod server;
 mod cluster;
+mod frames;
 mod proxy;
+mod certificates;
+mod operator;
 
-pub use self::{cluster::NatsCluster, proxy::Proxy, server::NatsServer};
+pub use self::{
+    certificates::{Authority, Certificate},
+    cluster::NatsCluster,
+    operator::{Operator, Permissions},
+    proxy::Proxy,
+    server::NatsServer,
+};
 
 /// The oldest server that Lineal speaks to: major and minor version.
 const OLDEST: (u32, u32) = (2, 14);
@@ -38,6 +47,13 @@ pub struct Options {
     pub sync: Sync,
     /// More of its configuration, like users and TLS.
     pub configuration: String,
+}
+
+impl Options {
+    /// A usual server with more of its configuration.
+    pub fn with(configuration: impl Into<String>) -> Self {
+        Self { configuration: configuration.into(), ..Self::default() }
+    }
 }
 
 /// The program, found or fetched once.

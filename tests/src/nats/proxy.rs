@@ -5,9 +5,11 @@ use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
+
+use super::frames::Frames;
 
 /// A proxy of one server.
 #[derive(Debug)]
@@ -21,6 +23,10 @@ struct Line {
     server: SocketAddr,
     /// A client that says this hears nothing more.
     last_words: Mutex<Option<&'static str>>,
+    /// Messages on subjects that begin like this are lost.
+    lost_subjects: Mutex<Option<&'static str>>,
+    /// How many were.
+    lost: AtomicUsize,
     is_over: AtomicBool,
     /// Both ends of every connection.
     ends: Mutex<Vec<TcpStream>>,
@@ -32,8 +38,14 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let is_over = AtomicBool::new(false);
-        let line = Arc::new(Line { server, last_words: Mutex::default(), is_over, ends: Mutex::default() });
+        let line = Arc::new(Line {
+            server,
+            last_words: Mutex::default(),
+            lost_subjects: Mutex::default(),
+            lost: AtomicUsize::new(0),
+            is_over: AtomicBool::new(false),
+            ends: Mutex::default(),
+        });
         let accepting = Arc::clone(&line);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -56,9 +68,20 @@ impl Proxy {
         *self.line.last_words.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
     }
 
+    /// From now on messages to clients on subjects that begin like this are lost, and nothing else is.
+    pub fn lose_messages_on(&self, subjects: &'static str) {
+        *self.line.lost_subjects.lock().unwrap_or_else(PoisonError::into_inner) = Some(subjects);
+    }
+
+    /// How many messages were lost.
+    pub fn lost(&self) -> usize {
+        self.line.lost.load(Ordering::SeqCst)
+    }
+
     /// Cuts every connection. New ones work both ways.
     pub fn cut(&self) {
         *self.line.last_words.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.line.lost_subjects.lock().unwrap_or_else(PoisonError::into_inner) = None;
         for end in self.line.ends.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             close(&end);
         }
@@ -86,7 +109,7 @@ impl Line {
         let Ok([from_client, to_server, kept_client, kept_server]) = ends() else { return };
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).extend([kept_client, kept_server]);
         let (line, is_deaf) = (Arc::clone(self), Arc::new(AtomicBool::new(false)));
-        let deafened = Arc::clone(&is_deaf);
+        let (deafened, losing) = (Arc::clone(&is_deaf), Arc::clone(self));
         std::thread::spawn(move || {
             let mut said = Vec::new();
             carry(from_client, to_server, |bytes| {
@@ -96,10 +119,24 @@ impl Line {
                 }
                 // Words may come in two pieces.
                 said.drain(..said.len().saturating_sub(LONGEST_WORDS));
-                true
+                bytes.to_vec()
             });
         });
-        std::thread::spawn(move || carry(server, client, |_bytes| !is_deaf.load(Ordering::SeqCst)));
+        std::thread::spawn(move || {
+            let mut frames = Frames::default();
+            carry(server, client, |bytes| {
+                let heard = frames.whole(bytes, |subject| !losing.is_lost(subject));
+                if is_deaf.load(Ordering::SeqCst) { Vec::new() } else { heard }
+            });
+        });
+    }
+
+    /// Whether a message is lost, and counts it then.
+    fn is_lost(&self, subject: &str) -> bool {
+        let lost = *self.lost_subjects.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_lost = lost.is_some_and(|lost| subject.starts_with(lost));
+        self.lost.fetch_add(usize::from(is_lost), Ordering::SeqCst);
+        is_lost
     }
 
     fn are_last_words(&self, said: &[u8]) -> bool {
@@ -111,12 +148,11 @@ impl Line {
 /// More than any words that are looked for.
 const LONGEST_WORDS: usize = 64;
 
-/// Carries bytes until one side ends; those that `passes` refuses are lost.
-fn carry(mut from: TcpStream, mut to: TcpStream, mut passes: impl FnMut(&[u8]) -> bool) {
+/// Carries what `passes` leaves of the bytes until one side ends.
+fn carry(mut from: TcpStream, mut to: TcpStream, mut passes: impl FnMut(&[u8]) -> Vec<u8>) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count) = from.read(&mut buffer) {
-        let bytes = &buffer[..count];
-        if count == 0 || (passes(bytes) && to.write_all(bytes).is_err()) {
+        if count == 0 || to.write_all(&passes(&buffer[..count])).is_err() {
             break;
         }
     }
