@@ -50,6 +50,14 @@ pub enum NatsError {
         /// What went wrong.
         problem: String,
     },
+    /// No TLS, or none that can be trusted.
+    #[error("TLS with NATS at {servers}: {problem}")]
+    Tls {
+        /// The servers.
+        servers: String,
+        /// What went wrong.
+        problem: String,
+    },
     /// Somebody made the stream in another way.
     #[error("the stream {stream} is not as a ledger needs it: {differences}")]
     StreamDiffers {

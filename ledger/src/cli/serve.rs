@@ -122,6 +122,10 @@ fn nats_failed(error: NatsError) -> Failure {
         NatsError::StreamDiffers { .. } => failure.hint(
             "the ledger never changes a stream that somebody made: name another with --nats-stream, or mend this one",
         ),
+        NatsError::Tls { .. } => failure.hint(
+            "--nats-ca names the authority that certified the server, --nats-cert and --nats-key the ledger's own \
+             certificate where the server asks for one",
+        ),
         NatsError::Connect { .. } => failure.hint("`lineal nats-config` prints a configuration with the ledger's user"),
         _ => failure,
     }

@@ -1,11 +1,11 @@
 //! The connection to the NATS servers: who we say we are, and what is told when it is lost or disturbed.
 //!
-//! Promises to reconnect for ever once it was connected, or had only the network against it. Wrong credentials at the
-//! start are an error at once.
+//! Promises to reconnect for ever once it was connected, or had only the network against it. Wrong credentials and
+//! certificates at the start are an error at once. Whoever gives certificates never speaks in the clear.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{error::Error as _, io, path::PathBuf, sync::Arc};
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, rustls};
 use tokio::sync::watch;
 
 use super::{NatsError, Status};
@@ -51,6 +51,7 @@ impl Connection {
     pub(super) async fn open(&self, status: &Arc<Status>, disturbed: &watch::Sender<u64>) -> Result<Client, NatsError> {
         match self.options(status, disturbed).await?.connect(&self.nats[..]).await {
             Ok(client) => Ok(client),
+            Err(error) if tls_problem(&error).is_some() => Err(self.failed(&error)),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -87,8 +88,17 @@ impl Connection {
         self.nats_user.clone().zip(self.nats_password.clone()).or_else(in_url)
     }
 
-    fn failed(&self, error: &async_nats::ConnectError) -> NatsError {
-        NatsError::Connect { servers: self.servers(), problem: error.to_string() }
+    fn failed(&self, error: &ConnectError) -> NatsError {
+        let servers = self.servers();
+        match (tls_problem(error), &self.nats_nkey) {
+            (Some(problem), _) => NatsError::Tls { servers, problem },
+            // What it has to sign with is no seed.
+            (None, Some(path)) if error.kind() == ConnectErrorKind::Authentication => {
+                let error = io::Error::new(io::ErrorKind::InvalidData, "not the seed of an NKey");
+                NatsError::File { path: path.clone(), error }
+            }
+            (None, _) => NatsError::Connect { servers, problem: error.to_string() },
+        }
     }
 
     async fn options(&self, status: &Arc<Status>, disturbed: &watch::Sender<u64>) -> Result<ConnectOptions, NatsError> {
@@ -110,6 +120,11 @@ impl Connection {
         if let Some((user, password)) = self.user_and_password() {
             options = options.user_and_password(user, password);
         }
+        // The client would say of a file that it can't read only that there is one.
+        for path in [&self.nats_ca, &self.nats_cert, &self.nats_key].into_iter().flatten() {
+            tokio::fs::File::open(path).await.map_err(|error| NatsError::File { path: path.clone(), error })?;
+            options = options.require_tls(true);
+        }
         if let Some(path) = &self.nats_ca {
             options = options.add_root_certificates(path.clone());
         }
@@ -117,6 +132,16 @@ impl Connection {
             options = options.add_client_certificate(certificate.clone(), key.clone());
         }
         Ok(options)
+    }
+}
+
+/// What is wrong with TLS, if that is what is wrong: certificates, or a server that has none. The client tells of most of it
+/// as of trouble with the network.
+fn tls_problem(error: &ConnectError) -> Option<String> {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    match cause.and_then(io::Error::get_ref).and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
+        Some(problem) => Some(problem.to_string()),
+        None => (error.kind() == ConnectErrorKind::Tls).then(|| super::chain(error)),
     }
 }
 

@@ -3,9 +3,9 @@
 //! The client reports a denied subject only to a callback, while whoever published waits for an acknowledgement that
 //! never comes: [`Link::unless_denied`] brings the two together.
 
-use std::time::Duration;
+use std::{error::Error as _, io, time::Duration};
 
-use async_nats::{Client, ConnectOptions, Event, ServerError, Subscriber};
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerError, Subscriber, rustls};
 use tokio::sync::watch;
 
 use super::{NatsError, NatsSettings};
@@ -43,7 +43,14 @@ impl Link {
             }
             std::future::ready(())
         });
-        let client = options.connect(&settings.servers[..]).await.map_err(|error| failed(error.to_string()))?;
+        let client = options.connect(&settings.servers[..]).await.map_err(|error| match &settings.nkey {
+            // What it has to sign with is no seed.
+            Some(path) if error.kind() == ConnectErrorKind::Authentication => {
+                let source = io::Error::new(io::ErrorKind::InvalidData, "not the seed of an NKey");
+                NatsError::File { path: path.clone(), source }
+            }
+            _ => failed(said(&error)),
+        })?;
         let subject = format!("lineal.receipts.{}.*", settings.producer);
         let answers = client.subscribe(subject).await.map_err(|error| failed(error.to_string()))?;
         Ok(Self { producer: settings.producer.clone(), client, answers, denied })
@@ -101,6 +108,13 @@ async fn options(settings: &NatsSettings) -> Result<ConnectOptions, NatsError> {
     if let Some((user, password)) = settings.user_and_password() {
         options = options.user_and_password(user, password);
     }
+    let certificate = settings.certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
+    for path in settings.ca.iter().chain(certificate) {
+        // The client would say of a file that it can't read only that there is one. Whoever gives certificates never speaks
+        // in the clear.
+        std::fs::File::open(path).map_err(|source| NatsError::File { path: path.clone(), source })?;
+        options = options.require_tls(true);
+    }
     if let Some(path) = &settings.ca {
         options = options.add_root_certificates(path.clone());
     }
@@ -108,6 +122,13 @@ async fn options(settings: &NatsSettings) -> Result<ConnectOptions, NatsError> {
         options = options.add_client_certificate(certificate.clone(), key.clone());
     }
     Ok(options)
+}
+
+/// What went wrong; of TLS, which the client tells as trouble with the network, in its own words.
+fn said(error: &ConnectError) -> String {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let tls = cause.and_then(io::Error::get_ref).and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    tls.map_or_else(|| error.to_string(), |problem| format!("TLS: {problem}"))
 }
 
 /// `Permissions Violation for Publish to "<subject>"`, or `… for Subscription to "<subject>"`.
