@@ -167,8 +167,18 @@ impl Status {
         });
     }
 
-    fn trouble(&self, problem: String) {
+    /// The server is away, or refuses something.
+    fn server_trouble(&self, problem: String) {
         self.change(|now| now.problem = Some(problem));
+    }
+
+    /// Work that failed. Without a connection it can't but fail, and it is the connection that is wrong.
+    fn trouble(&self, problem: String) {
+        self.change(|now| {
+            if now.connected {
+                now.problem = Some(problem);
+            }
+        });
     }
 
     fn count(&self, outcomes: &[Outcome]) {

@@ -59,7 +59,7 @@ impl Connection {
                 ) =>
             {
                 tracing::warn!(%error, servers = self.servers(), "NATS can't be reached: trying on");
-                status.trouble(format!("{}: {error}", self.servers()));
+                status.server_trouble(format!("{}: {error}", self.servers()));
                 let options = self.options(status, disturbed).await?.retry_on_initial_connect();
                 options.connect(&self.nats[..]).await.map_err(|error| self.failed(&error))
             }
@@ -160,7 +160,7 @@ fn heard(event: &Event, status: &Status, disturbed: &watch::Sender<u64>) {
         }
         Event::ServerError(error) => {
             tracing::warn!(%error, "the NATS server refuses something");
-            status.trouble(error.to_string());
+            status.server_trouble(error.to_string());
             return;
         }
         Event::ClientError(error) => {

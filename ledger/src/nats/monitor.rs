@@ -3,6 +3,8 @@
 //! Nothing depends on the answer: a receipt is the one durability that is promised. But where the server does not sync, a
 //! power cut costs resends that an operator may not expect.
 
+use std::time::Duration;
+
 use axum::http::{Request, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
@@ -15,9 +17,14 @@ const MONITORING_PORT: u16 = 8222;
 /// The largest answer that is read.
 const MAX_BYTES: usize = 1024 * 1024;
 
+/// How long it may take to answer: the ledger serves nobody meanwhile.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Asks `http://HOST:PORT/varz`; whether it syncs always, or why that is not known.
 pub(super) async fn syncs_always(monitor: &str) -> Result<bool, String> {
-    let answer: Value = serde_json::from_slice(&varz(monitor).await?).map_err(|error| format!("{monitor}: {error}"))?;
+    let answer = tokio::time::timeout(TIMEOUT, varz(monitor)).await;
+    let answer = answer.map_err(|_late| format!("{monitor}: no answer in {} seconds", TIMEOUT.as_secs()))?;
+    let answer: Value = serde_json::from_slice(&answer?).map_err(|error| format!("{monitor}: {error}"))?;
     let config =
         answer.pointer("/jetstream/config").ok_or_else(|| format!("{monitor}: JetStream is not enabled there"))?;
     Ok(config.get("sync_always").and_then(Value::as_bool).unwrap_or(false))
