@@ -12,7 +12,7 @@ use async_nats::{
 };
 use lineal_tests::{
     nats::{NatsCluster, NatsServer, Options, Sync},
-    programs::{LedgerProcess, eventually, run},
+    programs::{LedgerProcess, eventually},
     road::{Road, all_committed, all_wait, standing},
 };
 
@@ -63,7 +63,8 @@ async fn three_servers_keep_the_stream_where_three_were_asked_for() {
 
     // Fewer servers are not what was made, and nobody changes that but its operator.
     let before = stream(&jetstream, STREAM).await;
-    let ended = run(&mut road.serve_command(&urls, &["--nats-nkey", &ledger, "--nats-replicas", "1"]));
+    let fewer = road.serve_command(&urls, &["--nats-nkey", &ledger, "--nats-replicas", "1"]);
+    let ended = LedgerProcess::spawn(fewer).ends();
     ended
         .with_code(1)
         .saying(&["the stream LINEAL is not as a ledger needs it: num_replicas is 3 and must be 1", "hint"]);

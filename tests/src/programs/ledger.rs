@@ -224,6 +224,12 @@ impl LedgerProcess {
         self.process.kill();
     }
 
+    /// Waits until it ends by itself, having served or not.
+    #[track_caller]
+    pub fn ends(self) -> Ended {
+        self.process.ends()
+    }
+
     /// Stops it (SIGTERM); it must end with 0.
     #[track_caller]
     pub fn stop(self) {

@@ -46,6 +46,18 @@ impl Process {
         }
     }
 
+    /// Waits until it ends by itself.
+    #[track_caller]
+    pub fn ends(mut self) -> Ended {
+        loop {
+            match self.events.recv_timeout(PATIENCE) {
+                Ok(_mark) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return self.ended(),
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("it goes on:\n{}", self.said()),
+            }
+        }
+    }
+
     /// Its number at the system.
     pub fn id(&self) -> u32 {
         self.child.id()
