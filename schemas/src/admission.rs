@@ -33,7 +33,6 @@ pub fn inspect(signed: Signed) -> Result<Inspected, SignatureError> {
 }
 
 /// As [`inspect`]; what is refused is given back with the reason.
-#[expect(clippy::result_large_err, reason = "an event that is refused is not copied for it")]
 pub fn inspect_or_return(signed: Signed) -> Result<Inspected, (Signed, SignatureError)> {
     if let Err(error) = dsse::check_list(&signed.signatures) {
         return Err((signed, error));

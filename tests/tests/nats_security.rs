@@ -141,10 +141,10 @@ fn credentials_files_let_each_user_do_what_its_jwt_says() {
     all_committed(&road.send(&server.url(), &["--nats-creds", &ci], 40));
     all_committed(&road.emit(&server.url(), &["--nats-creds", &ci], &road.dataset()));
     assert!(road.owes_nothing());
-    // One cannot speak as the other, whichever way round.
+    // One cannot speak as the other, whichever way round. (The subject was sometimes that of an inbox.)
     let denied = |name: &str, file: &str| {
         let sent = road.send(&server.url(), &["--producer", name, "--nats-creds", file], 1);
-        let words = format!("does not let producer `{name}` use the subject `lineal.");
+        let words = format!("does not let producer `{name}` use the subject `lineal.receipts.{name}.*`");
         all_wait(sent.with_code(0), &[&words, "lineal nats-config"]);
     };
     denied("other", &ci);

@@ -27,7 +27,7 @@ pub(super) struct Link {
     pub(super) client: Client,
     /// Answers to this producer, of this process and of others.
     pub(super) answers: Subscriber,
-    /// The subject that the server refused last.
+    /// The subject that the server refused first.
     denied: watch::Receiver<Option<String>>,
 }
 
@@ -39,7 +39,8 @@ impl Link {
             if let Event::ServerError(ServerError::Other(text)) = event
                 && let Some(subject) = denied_subject(&text)
             {
-                sender.send_replace(Some(subject));
+                // The first is our own: those after it may be inboxes, whose names say nothing to anybody.
+                sender.send_if_modified(|first| first.is_none() && first.replace(subject).is_none());
             }
             std::future::ready(())
         });
