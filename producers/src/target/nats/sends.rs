@@ -39,7 +39,7 @@ type ReplyTo = mpsc::Sender<Result<Vec<Reply>, NatsError>>;
 /// All that is under way over one connection.
 #[derive(Default)]
 pub(super) struct Sends {
-    sends: VecDeque<Group>,
+    groups: VecDeque<Group>,
     /// Of the first that is not published.
     publishing: Option<Work<Result<(), NatsError>>>,
     asking: Option<Work<Asked>>,
@@ -48,7 +48,7 @@ pub(super) struct Sends {
 
 impl fmt::Debug for Sends {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sends").field("sends", &self.sends).finish_non_exhaustive()
+        f.debug_struct("Sends").field("groups", &self.groups).finish_non_exhaustive()
     }
 }
 
@@ -76,13 +76,13 @@ struct Group {
 
 impl Sends {
     pub(super) fn is_idle(&self) -> bool {
-        self.sends.is_empty()
+        self.groups.is_empty()
     }
 
     /// Adds events, to be published after those that are there.
     pub(super) fn add(&mut self, events: Vec<Outgoing>, reply: ReplyTo) {
         let collected = Collected::of(&events);
-        self.sends.push_back(Group { events: events.into(), collected, is_published: false, reply });
+        self.groups.push_back(Group { events: events.into(), collected, is_published: false, reply });
     }
 
     /// Goes on until something has happened. Stopped in the middle, it goes on from there the next time. An error is what
@@ -90,7 +90,7 @@ impl Sends {
     pub(super) async fn go_on(&mut self, link: &mut Link) -> Result<(), NatsError> {
         self.publish_next(link);
         let has_sends = !self.is_idle();
-        let is_published = self.sends.iter().any(|send| send.is_published);
+        let is_published = self.groups.iter().any(|send| send.is_published);
         let look = self.clock.map_or_else(Instant::now, |clock| clock.look);
         let mut denials = link.denials();
         tokio::select! {
@@ -110,7 +110,7 @@ impl Sends {
     }
 
     fn publish_next(&mut self, link: &Link) {
-        let next = self.sends.iter().find(|send| !send.is_published);
+        let next = self.groups.iter().find(|send| !send.is_published);
         if self.publishing.is_none() {
             self.publishing = next.map(|next| Box::pin(publish(link.client.clone(), next.events.clone())) as Work<_>);
         }
@@ -119,10 +119,10 @@ impl Sends {
     fn published(&mut self, published: Result<(), NatsError>) {
         self.publishing = None;
         self.clock = Some(Clock::now());
-        let Some(at) = self.sends.iter().position(|send| !send.is_published) else { return };
+        let Some(at) = self.groups.iter().position(|send| !send.is_published) else { return };
         match published {
             Ok(()) => {
-                if let Some(send) = self.sends.get_mut(at) {
+                if let Some(send) = self.groups.get_mut(at) {
                     send.is_published = true;
                 }
                 self.answer_complete();
@@ -140,7 +140,7 @@ impl Sends {
 
     fn keep(&mut self, answer: Answer) {
         let mut answer = Some(answer);
-        let is_new = self.sends.iter_mut().any(|send| send.collected.keep(&mut answer));
+        let is_new = self.groups.iter_mut().any(|send| send.collected.keep(&mut answer));
         if is_new {
             self.clock = Some(Clock::now());
             self.answer_complete();
@@ -149,7 +149,7 @@ impl Sends {
 
     /// Asks the ledger about some events that have no answer.
     fn look(&mut self, link: &Link) {
-        let published = self.sends.iter().filter(|send| send.is_published);
+        let published = self.groups.iter().filter(|send| send.is_published);
         let unanswered: Vec<_> =
             published.flat_map(|send| send.collected.unanswered(&send.events)).take(ASKED).collect();
         self.asking = Some(Box::pin(ask(link.client.clone(), link.producer.clone(), unanswered)));
@@ -163,7 +163,9 @@ impl Sends {
             Asked::Nobody => self.give_up("sent, and no ledger is there: is `lineal serve --nats` running?"),
             Asked::Answered(answers) => {
                 let before = self.missing();
-                answers.into_iter().for_each(|answer| self.keep(answer));
+                for answer in answers {
+                    self.keep(answer);
+                }
                 if self.missing() < before {
                     // There may be more where that came from.
                     self.clock = Some(Clock { look: Instant::now(), heard: Instant::now() });
@@ -175,25 +177,25 @@ impl Sends {
     }
 
     fn missing(&self) -> usize {
-        self.sends.iter().map(|send| send.collected.missing).sum()
+        self.groups.iter().map(|send| send.collected.missing).sum()
     }
 
     /// Replies to all whose answers are complete.
     fn answer_complete(&mut self) {
-        while let Some(at) = self.sends.iter().position(|send| send.is_published && send.collected.missing == 0) {
+        while let Some(at) = self.groups.iter().position(|send| send.is_published && send.collected.missing == 0) {
             self.finish(at, "");
         }
     }
 
     /// Nothing more is awaited of what was published.
     fn give_up(&mut self, reason: &str) {
-        while let Some(at) = self.sends.iter().position(|send| send.is_published) {
+        while let Some(at) = self.groups.iter().position(|send| send.is_published) {
             self.finish(at, reason);
         }
     }
 
     fn finish(&mut self, at: usize, reason: &str) {
-        let Some(send) = self.sends.remove(at) else { return };
+        let Some(send) = self.groups.remove(at) else { return };
         let replies = send.collected.answers.into_iter().map(|answer| answer.ok_or_else(|| reason.to_owned()));
         // Whoever has gone without waiting needs no reply.
         send.reply.send(Ok(replies.collect())).unwrap_or_default();
@@ -201,7 +203,7 @@ impl Sends {
 
     fn denied(&mut self, denied: NatsError) -> NatsError {
         (self.publishing, self.asking) = (None, None);
-        for send in self.sends.drain(..) {
+        for send in self.groups.drain(..) {
             let error = match &denied {
                 NatsError::NotPermitted { producer, subject } => {
                     NatsError::NotPermitted { producer: producer.clone(), subject: subject.clone() }
