@@ -324,6 +324,11 @@ async fn a_lost_position_costs_a_second_reading_and_nothing_else() {
         plain.publish(signed).await;
     }
     wait_for(&process, 5);
+    // It is written a moment later, not with each event: a kill before that costs a second reading as well.
+    let position = home.dir().join("derived/nats-position.json");
+    eventually("the position is written", || {
+        fs::read_to_string(&position).ok()?.contains("\"sequence\":5").then_some(())
+    });
     process.kill();
 
     let process = serve(&home, &server.url(), &[]);
@@ -331,7 +336,7 @@ async fn a_lost_position_costs_a_second_reading_and_nothing_else() {
     assert!(!process.http().get("/metrics").text().contains("lineal_nats_events_total{"));
     process.stop();
 
-    fs::write(home.dir().join("derived/nats-position.json"), r#"{"stream":"LINE"#).unwrap();
+    fs::write(&position, r#"{"stream":"LINE"#).unwrap();
     let process = serve(&home, &server.url(), &[]);
     wait_for(&process, 5);
     let metrics = process.http().get("/metrics").text().to_owned();
