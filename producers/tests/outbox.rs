@@ -106,6 +106,19 @@ fn a_crash_in_the_middle_of_a_write_leaves_the_number_free() {
     assert_eq!(emitter(folder.path(), None).emit(draft("2")).unwrap().sequence, 2);
 }
 
+/// A producer that was killed while it wrote a thousand events left a megabyte behind each time, for ever.
+#[test]
+fn what_a_killed_process_left_half_written_goes_with_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    emitter(folder.path(), None).emit(draft("1")).unwrap();
+    let pending = fs::read_dir(folder.path().join("outbox/pending")).unwrap().next().unwrap().unwrap().path();
+    let half = pending.join(".new-000000000002-000000001001.dsse");
+    fs::write(&half, "{\"payload\":\"").unwrap();
+    drop(emitter(folder.path(), None));
+    assert!(!half.exists());
+    assert_eq!(waiting(folder.path()), [vec![1]]);
+}
+
 #[test]
 fn a_crash_between_settling_and_taking_away_sends_the_event_again() {
     let folder = tempfile::tempdir().unwrap();

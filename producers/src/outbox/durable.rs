@@ -72,6 +72,17 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), OutboxError> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(failed(path))
 }
 
+/// Takes away what a process left half-written that was killed. Only for who has the directory to itself.
+pub(super) fn remove_unfinished(directory: &Path) -> Result<(), OutboxError> {
+    for entry in fs::read_dir(directory).map_err(failed(directory))? {
+        let entry = entry.map_err(failed(directory))?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// The names in a directory, sorted; none if there is no such directory. Half-written files are left out.
 pub(super) fn names(directory: &Path) -> Result<Vec<String>, OutboxError> {
     let entries = match fs::read_dir(directory) {

@@ -65,6 +65,7 @@ impl SourceBox {
         let (head, head_on_disk) = (Head::default(), Head::default());
         let mut opened =
             Self { outbox, source: source.to_owned(), name, head, head_on_disk, stale: false, _lock: lock };
+        durable::remove_unfinished(&opened.pending_directory())?;
         let name_path = opened.state("name");
         match durable::read_text(&name_path)? {
             None => durable::write(&name_path, source.as_bytes())?,
