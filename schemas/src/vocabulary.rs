@@ -11,6 +11,9 @@ pub mod artifact;
 pub mod dataset;
 pub mod deployment;
 pub mod evaluation;
+pub mod flag;
+pub mod incident;
+pub mod inventory;
 pub mod key;
 pub mod ledger;
 pub mod lineage;
@@ -18,6 +21,7 @@ pub mod model;
 pub mod names;
 pub mod run;
 pub mod schemas;
+pub mod service;
 pub mod table;
 pub mod values;
 
@@ -28,12 +32,16 @@ use self::{
     dataset::{DatasetSnapshotted, TransformPublished},
     deployment::{DeploymentObserved, DeploymentRemoved, DeploymentRequested, DeploymentRolledback},
     evaluation::{EvaluationCompleted, EvaluationStarted},
+    flag::{ArtifactCleared, ArtifactFlagged},
+    incident::{IncidentClosed, IncidentOpened, IncidentUpdated},
+    inventory::InventoryObserved,
     key::{KeyEnrolled, KeyRevoked, KeyRotated},
     ledger::{EventConflicted, EventRejected, LedgerCreated, LedgerKeyRotated, ProducerHeartbeat, RecordCorrected},
     lineage::{Common, Mention, Mentions, Says},
     model::{AliasMoved, ModelRegistered},
     names::{Handle, shown},
     run::{RunCompleted, RunFailed, RunStarted},
+    service::{DecisionsRecorded, DriftObserved, ServiceRegistered},
     values::JsonObject,
     violation::{LONGEST_SHOWN, locate},
 };
@@ -201,6 +209,24 @@ payloads! {
     "event.rejected" => EventRejected,
     /// An event contradicts its source.
     "event.conflicted" => EventConflicted,
+    /// An artifact is bad.
+    "artifact.flagged" => ArtifactFlagged,
+    /// An artifact that was flagged is not bad.
+    "artifact.cleared" => ArtifactCleared,
+    /// A service has an owner, a tier and somebody to call.
+    "service.registered" => ServiceRegistered,
+    /// A service decided.
+    "decisions.recorded" => DecisionsRecorded,
+    /// The data of a service was compared.
+    "drift.observed" => DriftObserved,
+    /// Something is wrong.
+    "incident.opened" => IncidentOpened,
+    /// More is known about it.
+    "incident.updated" => IncidentUpdated,
+    /// It is over.
+    "incident.closed" => IncidentClosed,
+    /// What runs in an environment, and that nothing else does.
+    "inventory.observed" => InventoryObserved,
 }
 
 impl Payload {
@@ -391,7 +417,7 @@ mod tests {
     #[test]
     fn the_table_has_one_rule_for_each_type() {
         let names: std::collections::BTreeSet<&str> = TYPES.iter().map(|rule| rule.name).collect();
-        assert_eq!((names.len(), TYPES.len()), (25, 25));
+        assert_eq!((names.len(), TYPES.len()), (34, 34));
         assert!(TYPES.iter().all(|rule| json_schema(rule.kind).is_some()));
     }
 }

@@ -66,8 +66,14 @@ pub(super) fn strong<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Artif
     }
 }
 
+/// Reads an artifact that has an address.
+pub(super) fn located<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Artifact, D::Error> {
+    let artifact = Artifact::deserialize(deserializer)?;
+    if artifact.uri.is_some() { Ok(artifact) } else { Err(de::Error::custom("expected a place, a `uri`")) }
+}
+
 /// Reads an artifact that has a digest.
-fn identified<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Artifact, D::Error> {
+pub(super) fn identified<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Artifact, D::Error> {
     let artifact = Artifact::deserialize(deserializer)?;
     if artifact.digest.is_some() {
         Ok(artifact)
@@ -258,6 +264,8 @@ words! {
         Adapter = "adapter",
         /// The teacher of a distillation.
         Teacher = "teacher",
+        /// The model that answered or scored.
+        Model = "model",
         /// A tokenizer.
         Tokenizer = "tokenizer",
         /// A preprocessor.
@@ -279,7 +287,7 @@ impl InputRole {
     pub const fn implies(self) -> Influence {
         match self {
             Self::Test | Self::Evaluation | Self::Reference => Influence::Measurement,
-            Self::Index | Self::Corpus | Self::Prompt => Influence::Serving,
+            Self::Index | Self::Corpus | Self::Prompt | Self::Model => Influence::Serving,
             _ => Influence::Weights,
         }
     }

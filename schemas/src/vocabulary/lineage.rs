@@ -37,7 +37,7 @@ pub enum Relation {
     Output,
     /// It serves.
     Component {
-        /// The position of its part in the serving set, from 0.
+        /// The position of its part in its service's serving set, from 0.
         set: usize,
         /// What it does there.
         role: ComponentRole,
@@ -86,6 +86,14 @@ words! {
         Baseline = "baseline",
         /// The policy that a measurement is made for.
         Policy = "policy",
+        /// Where a batch of decisions is.
+        Pointer = "pointer",
+        /// The data that a service's data is compared with.
+        ReferenceData = "referenceData",
+        /// The data of a service that was looked at.
+        CurrentData = "currentData",
+        /// An artifact that an incident is about.
+        Affected = "artifacts",
     }
 }
 

@@ -73,9 +73,13 @@ pub(super) fn is_path_of(kind: &str, text: &str) -> bool {
 
 /// `service/<owner>/<name>@<cluster>/<environment>`.
 fn is_service(text: &str) -> bool {
-    let placed = |place: &str| is_path(place) && !place.contains('@') && place.split('/').count() == 2;
     text.len() <= MAX_NAME
-        && text.split_once('@').is_some_and(|(name, place)| is_path_of("service", name) && placed(place))
+        && text.split_once('@').is_some_and(|(name, place)| is_path_of("service", name) && is_place(place))
+}
+
+/// `<cluster>/<environment>`, as a service's name ends.
+fn is_place(text: &str) -> bool {
+    is_path(text) && !text.contains('@') && text.split('/').count() == 2
 }
 
 fn is_code(text: &str) -> bool {
@@ -141,6 +145,20 @@ text! {
     pub struct ServiceName; "a name like `service/owner/name@cluster/environment`", is_service
 }
 text! {
+    /// `service/<owner>/<name>`: a service without its place.
+    pub struct ServiceBaseName; "a name like `service/owner/name`, without a place",
+    |text| is_path_of("service", text) && !text.contains('@')
+}
+text! {
+    /// `environment/<cluster>/<environment>`: the place of services.
+    pub struct EnvironmentName; "a name like `environment/cluster/environment`",
+    |text| text.len() <= MAX_NAME && text.strip_prefix("environment/").is_some_and(is_place)
+}
+text! {
+    /// `incident/<owner>/<name>`.
+    pub struct IncidentName; "a name like `incident/owner/name`", |text| is_path_of("incident", text)
+}
+text! {
     /// A producer, kept across its keys.
     pub struct ProducerName; "1 to 63 characters out of a-z, 0-9 and `-`",
     |text| is_ascii_of(text, 63, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
@@ -158,6 +176,20 @@ text! {
     /// The ledger's origin, as its checkpoints and its sources name it.
     pub struct LedgerOrigin; "a path of A-Z, a-z, 0-9 and `._~@=-`, at most 128 characters",
     |text| is_path(text) && text.len() <= 128 && !text.contains('+')
+}
+
+impl EnvironmentName {
+    /// The environment that a service is in.
+    pub fn of(service: &ServiceName) -> Option<Self> {
+        let (_, place) = service.as_str().split_once('@')?;
+        Self::try_from(format!("environment/{place}")).ok()
+    }
+
+    /// The full name of a service that is here; none, if it would be longer than names are.
+    pub fn service(&self, name: &ServiceBaseName) -> Option<ServiceName> {
+        let place = self.as_str().strip_prefix("environment/")?;
+        ServiceName::try_from(format!("{name}@{place}")).ok()
+    }
 }
 
 impl Text {
@@ -200,6 +232,20 @@ mod tests {
         ] {
             assert!(wrong.parse::<ServiceName>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_environment_is_the_place_of_its_services() {
+        let service: ServiceName = "service/payments/fraud@eu-1/prod".parse().unwrap();
+        let environment = EnvironmentName::of(&service).unwrap();
+        assert_eq!(environment.as_str(), "environment/eu-1/prod");
+        assert_eq!(environment.service(&"service/payments/fraud".parse().unwrap()), Some(service));
+        let long = format!("service/payments/{}", "f".repeat(MAX_NAME - "service/payments/".len()));
+        assert_eq!(environment.service(&long.parse().unwrap()), None);
+        for wrong in ["environment/eu-1", "environment/eu-1/prod/x", "environment/eu@1/prod", "eu-1/prod"] {
+            assert!(wrong.parse::<EnvironmentName>().is_err(), "{wrong}");
+        }
+        assert!("service/payments/fraud@eu-1/prod".parse::<ServiceBaseName>().is_err());
     }
 
     #[test]

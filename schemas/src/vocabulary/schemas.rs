@@ -47,4 +47,13 @@ schemas! {
     "ledgerkey.rotated",
     "event.rejected",
     "event.conflicted",
+    "artifact.flagged",
+    "artifact.cleared",
+    "service.registered",
+    "decisions.recorded",
+    "drift.observed",
+    "incident.opened",
+    "incident.updated",
+    "incident.closed",
+    "inventory.observed",
 }

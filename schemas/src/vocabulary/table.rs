@@ -1,6 +1,7 @@
 //! The table of event types: which roles may say what, about which subjects, by which kind of key.
 //!
-//! Promises one line a type, in the order of docs/EVENTS.md. Never looks at a payload or a key.
+//! Promises one line a type, in the order of docs/EVENTS.md. The index keeps a type's place in this table: new types stand
+//! at its end. Never looks at a payload or a key.
 
 use std::fmt;
 
@@ -81,6 +82,8 @@ pub fn rule(kind: &str) -> Option<&'static TypeRule> {
 }
 
 const ANY: &[Role] = &[Data, Trainer, Evaluator, Approver, Deployer, Observer, Enroller, Admin];
+/// Everybody who answers for what is made and what runs; whoever only enrols keys does not.
+const RESPONSIBLE: &[Role] = &[Data, Trainer, Evaluator, Approver, Deployer, Observer, Admin];
 
 macro_rules! rules {
     ($($name:literal, $signer:ident, $roles:expr, $subject:expr;)*) => {
@@ -122,4 +125,13 @@ rules! {
     "ledgerkey.rotated", Root, &[], Subject::Below("ledger");
     "event.rejected", Ledger, &[], Subject::Below("event");
     "event.conflicted", Ledger, &[], Subject::Below("event");
+    "artifact.flagged", Producer, &[Data, Trainer, Evaluator, Approver, Admin], Subject::Owned("artifact");
+    "artifact.cleared", Producer, &[Evaluator, Approver, Admin], Subject::Owned("artifact");
+    "service.registered", Producer, &[Deployer, Admin], Subject::Owned("service");
+    "decisions.recorded", Producer, &[Deployer, Observer], Subject::Owned("service");
+    "drift.observed", Producer, &[Evaluator, Observer], Subject::Owned("service");
+    "incident.opened", Producer, RESPONSIBLE, Subject::Owned("incident");
+    "incident.updated", Producer, RESPONSIBLE, Subject::Owned("incident");
+    "incident.closed", Producer, &[Approver, Deployer, Admin], Subject::Owned("incident");
+    "inventory.observed", Producer, &[Observer], Subject::Owned("environment");
 }

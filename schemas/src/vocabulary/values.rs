@@ -108,6 +108,10 @@ number! {
     pub struct Threshold; 1..=8
 }
 number! {
+    /// The number of a part, or how many parts there are.
+    pub struct PartNumber; 1..=10_000
+}
+number! {
     /// The version of the record's format.
     pub struct FormatVersion; 1..=1
 }

@@ -373,6 +373,58 @@ def make_vocabulary():
          "service/payments/fraud@eu-1/prod", {"attachments": [{"role": "note", "digest": {"sha256": sha256(b"")}, "size": 0}],
                                               "annotations": {"shift": "night"}}, None)
 
+    # Flags, services and incidents.
+    flagged = {"artifact": file, "category": "poisoned", "justification": "labels-flipped", "knownSince": RECEIVED}
+    flag = ("artifact.flagged", "artifact/payments/part-0017")
+    service = "service/payments/fraud@eu-1/prod"
+    batch = {"service": service, "from": "2026-11-22T00:00:00Z", "to": "2026-11-23T00:00:00Z", "count": 3,
+             "pointer": {"uri": "s3://decisions/1"}}
+    drift = {"service": service, "referenceData": file, "window": {"from": batch["from"], "to": batch["to"]},
+             "statistics": [{"feature": "amount", "test": "psi", "value": "0.10", "threshold": 0.2, "status": "pass"}]}
+    incident = "incident/payments/INC-7"
+    inventory = {"environment": "environment/eu-1/prod", "observedAt": RECEIVED, "observer": "agent", "complete": True,
+                 "services": [{"service": "service/payments/fraud", "servingSet": [
+                     {"instances": 10000, "components": [{"role": "model", "artifact": file}]}]}],
+                 "part": {"number": 1, "of": 1}}
+    place = inventory["environment"]
+    case("valid-flag", "a file of a listing is flagged by its digest", *flag, flagged, None)
+    case("valid-flag-on-a-weak-digest", "the name of the digest says how weak it is", *flag,
+         {**flagged, "artifact": {"digest": {"mlflowDigest": "653f63f1"}}}, None)
+    case("flag-on-a-place", "a place can come to hold other bytes", *flag, {**flagged, "artifact": elsewhere}, "schema-violation")
+    case("flag-of-no-category", "the list is closed; what is not in it is `other`", *flag, {**flagged, "category": "biased"}, "schema-violation")
+    case("flag-in-words", "why is a code, the story an attachment", *flag,
+         {**flagged, "justification": "jo@example.com says so"}, "schema-violation")
+    case("flag-since-some-day", "a time is one", *flag, {**flagged, "knownSince": "2026-11-23"}, "schema-violation")
+    case("flag-about-a-model", "a flag is about an artifact", flag[0], "model/payments/fraud", flagged, "subject-mismatch")
+    case("valid-clearing", "all flags of an artifact", "artifact.cleared", flag[1], {"artifact": file, "justification": "false-alarm"}, None)
+    case("clearing-without-artifact", "what is cleared is named beside its flag", "artifact.cleared", flag[1],
+         {"flag": sha256(b"a flag"), "justification": "false-alarm"}, "schema-violation")
+    case("valid-service", "who answers for a service, as a pseudonym", "service.registered", service,
+         {"service": service, "owner": "team-fraud", "tier": "tier-1", "contactRef": "oncall-fraud"}, None)
+    case("service-with-an-address", "a contact is a reference, and no address", "service.registered", service,
+         {"service": service, "contactRef": "jo@example.com"}, "schema-violation")
+    case("service-unlike-its-subject", "another service than the payload names", "service.registered",
+         "service/payments/refunds@eu-1/prod", {"service": service}, "subject-mismatch")
+    case("valid-decisions", "a batch, the model that scored it and what it made", "decisions.recorded", service,
+         {**batch, "inputs": [{"artifact": file, "role": "model"}], "outputs": [{"digest": {"sha256": sha256(b"scores")}}]}, None)
+    case("decisions-nowhere", "a batch of decisions is somewhere", "decisions.recorded", service, {**batch, "pointer": file}, "schema-violation")
+    case("decisions-in-part", "a count is a whole number", "decisions.recorded", service, {**batch, "count": 2.5}, "schema-violation")
+    case("valid-drift", "numbers keep their text", "drift.observed", service, drift, None)
+    case("drift-without-statistics", "at least one number", "drift.observed", service, {**drift, "statistics": []}, "schema-violation")
+    case("drift-of-an-open-window", "a window has both of its ends", "drift.observed", service,
+         {**drift, "window": {"from": batch["from"]}}, "schema-violation")
+    case("valid-incident", "something is wrong, and nothing else is known yet", "incident.opened", incident, {"incident": incident}, None)
+    case("valid-closing", "how it ended is a code", "incident.closed", incident, {"incident": incident, "resolution": "unknown"}, None)
+    case("closing-without-resolution", "how it ended is said", "incident.closed", incident, {"incident": incident}, "schema-violation")
+    case("incident-without-owner", "an incident has an owner", "incident.opened", "incident/INC-7", {"incident": "incident/INC-7"}, "schema-violation")
+    case("valid-inventory", "ten thousand instances are one number", "inventory.observed", place, inventory, None)
+    case("valid-empty-inventory", "nothing is there", "inventory.observed", place, {**inventory, "services": []}, None)
+    case("inventory-of-another-place", "services are listed without their place", "inventory.observed", place,
+         {**inventory, "services": [{"service": service, "servingSet": []}]}, "schema-violation")
+    case("inventory-part-zero", "parts count from 1", "inventory.observed", place, {**inventory, "part": {"number": 0, "of": 1}}, "schema-violation")
+    case("inventory-unlike-its-subject", "another environment than the payload names", "inventory.observed", "environment/us-1/prod",
+         inventory, "subject-mismatch")
+
 
 def flat(data):
     if isinstance(data, bytes):

@@ -82,6 +82,16 @@ const TEXTS: &[&str] = &[
     "model/..a/.b.",
     "dataset/a/b",
     "transform/a/b",
+    "environment/a",
+    "environment/a/b",
+    "environment/a/b/c",
+    "environment/a@b/c",
+    "environment/../b",
+    "incident/a",
+    "incident/a/b",
+    "incident/a/..",
+    "service/a/b",
+    "poisoned",
     "dataset.snapshotted",
     "dataset.snap1",
     "training",
@@ -174,7 +184,7 @@ pub(crate) fn mutations(original: &Value) -> Vec<(String, Option<Value>)> {
     {
         put(number);
     }
-    for number in [31_536_000_u64, 31_536_001, 9_007_199_254_740_991, 9_007_199_254_740_992, u64::MAX] {
+    for number in [10_000_u64, 10_001, 31_536_000, 31_536_001, 9_007_199_254_740_991, 9_007_199_254_740_992, u64::MAX] {
         put(json!(number));
     }
     for length in [32, 33, 39, 40, 41, 63, 64, 65, 127, 128, 129, 200, 201, 256, 257, 1000, 1001, 2048, 2049] {

@@ -413,7 +413,9 @@ const fn kind_of_component(role: ComponentRole) -> NodeKind {
 
 const fn kind_of_input(role: InputRole) -> NodeKind {
     match role {
-        InputRole::BaseModel | InputRole::SourceModel | InputRole::Adapter | InputRole::Teacher => NodeKind::Model,
+        InputRole::BaseModel | InputRole::SourceModel | InputRole::Adapter | InputRole::Teacher | InputRole::Model => {
+            NodeKind::Model
+        }
         InputRole::Tokenizer | InputRole::Preprocessor | InputRole::Prompt => NodeKind::Transform,
         InputRole::Index => NodeKind::Index,
         InputRole::Code | InputRole::Environment => NodeKind::Artifact,
