@@ -12,6 +12,9 @@ mod dataset;
 mod deployment;
 mod documents;
 mod evaluation;
+mod flag;
+mod incident;
+mod inventory;
 mod keygen;
 mod model;
 mod nats;
@@ -22,6 +25,7 @@ mod record;
 mod reference;
 mod run;
 mod send;
+mod service;
 mod session;
 mod values;
 
@@ -38,6 +42,8 @@ Examples:
   lineal-emit run --job payments/train --input training=data/train --output model/payments/fraud=model.bin -- python train.py
   lineal-emit evaluation --name model/payments/fraud --model model.bin --data data/holdout -- python evaluate.py
   lineal-emit observe --service service/payments/fraud@eu-1/prod --model model.bin
+  lineal-emit flag data/train/7.csv --category poisoned --reason labels-flipped --known-since 2026-11-20T00:00:00Z \\
+    --subject artifact/payments/7
   lineal-emit flush
 
 Settings come from options, then from the environment (LINEAL_KEY and so on), then from the nearest
@@ -53,7 +59,7 @@ Settings come from options, then from the environment (LINEAL_KEY and so on), th
 Exit codes: 0 done (or kept in the outbox), 1 refused or failed, 2 could not be tried.
 `run` and `evaluation` end with the code of their command.";
 
-/// Sign events about data, training, evaluation and deployment, and send them to a ledger.
+/// Sign events about data, training, evaluation, deployment and what went wrong, and send them to a ledger.
 ///
 /// Every event is checked, signed, synced to an outbox on disk and only then sent. It stays there until the ledger's
 /// receipt is verified, and a ledger that is away never fails the work that the event is about.
@@ -82,6 +88,13 @@ enum Command {
     Observe(deployment::ObserveArguments),
     Rollback(deployment::RollbackArguments),
     Remove(deployment::RemoveArguments),
+    Flag(flag::FlagArguments),
+    Clear(flag::ClearArguments),
+    Service(service::ServiceArguments),
+    Decisions(service::DecisionsArguments),
+    Drift(service::DriftArguments),
+    Incident(incident::Arguments),
+    Inventory(inventory::Arguments),
     Correct(record::CorrectArguments),
     Heartbeat(record::HeartbeatArguments),
     Check(check::Arguments),
@@ -153,6 +166,13 @@ impl Session<'_> {
             Command::Observe(arguments) => deployment::observe(self, arguments),
             Command::Rollback(arguments) => deployment::rollback(self, arguments),
             Command::Remove(arguments) => deployment::remove(self, arguments),
+            Command::Flag(arguments) => flag::flag(self, arguments),
+            Command::Clear(arguments) => flag::clear(self, arguments),
+            Command::Service(arguments) => service::service(self, arguments),
+            Command::Decisions(arguments) => service::decisions(self, arguments),
+            Command::Drift(arguments) => service::drift(self, arguments),
+            Command::Incident(arguments) => incident::incident(self, &arguments),
+            Command::Inventory(arguments) => inventory::inventory(self, &arguments),
             Command::Correct(arguments) => record::correct(self, &arguments),
             Command::Heartbeat(arguments) => record::heartbeat(self, arguments),
             Command::Check(arguments) => check::check(self, &arguments),

@@ -8,7 +8,7 @@ use lineal_producers::{
     outbox::Attachment,
     tree::{hash_file, hash_tree},
 };
-use lineal_schemas::vocabulary::artifact::DigestSet;
+use lineal_schemas::vocabulary::artifact::{DigestSet, Strength};
 
 use super::console::{self, Failure, advance};
 
@@ -47,6 +47,11 @@ impl Reference {
         if text.contains("://") {
             return Ok(Self { uri: Some(text.to_owned()), ..Self::default() });
         }
+        Self::of_digest(text)
+    }
+
+    /// What has this digest, as `sha256:HEX`.
+    pub(crate) fn of_digest(text: &str) -> Result<Self, Failure> {
         let digest = parse_digest(text).ok_or_else(|| no_artifact(text))?;
         Ok(Self { digest: Some(digest), ..Self::default() })
     }
@@ -97,6 +102,11 @@ impl Reference {
     /// Whether it is named by more than a place.
     pub(crate) const fn has_digest(&self) -> bool {
         self.digest.is_some()
+    }
+
+    /// Whether its digest covers the full content: then whatever has that content is found by it.
+    pub(crate) fn is_strong(&self) -> bool {
+        self.digest.as_ref().is_some_and(|(algorithm, _)| Strength::of(algorithm) == Strength::Strong)
     }
 
     /// `sha256:HEX`, or the address.

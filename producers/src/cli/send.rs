@@ -73,7 +73,7 @@ fn forward(courier: &Courier, envelopes: &[Signed]) -> Result<Vec<(String, Sent)
 }
 
 /// All drafts are of one source, which the last one closes.
-fn emit(session: &Session<'_>, mut drafts: Vec<Draft>) -> Result<(String, Vec<(String, Sent)>), Failure> {
+pub(crate) fn emit(session: &Session<'_>, mut drafts: Vec<Draft>) -> Result<(String, Vec<(String, Sent)>), Failure> {
     let Some(last) = drafts.pop() else { return Ok((String::new(), Vec::new())) };
     drafts.push(session.last(last));
     let mut emitter = session.emitter()?;

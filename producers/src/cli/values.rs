@@ -1,6 +1,7 @@
 //! Small values of command lines: `NAME=VALUE` pairs, and JSON taken over as it is.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Read},
     path::Path,
@@ -49,18 +50,18 @@ pub(crate) fn read_json(path: &Path) -> Result<Box<RawValue>, Failure> {
 
 /// The JSON of a results file: a list, or an object with the list under `results`.
 pub(crate) fn read_results(path: &Path) -> Result<Box<RawValue>, Failure> {
-    #[derive(serde::Deserialize)]
-    struct Wrapped {
-        results: Box<RawValue>,
-    }
+    read_list(path, "results")
+}
+
+/// The JSON of a file: a list, or an object with the list under `member`.
+pub(crate) fn read_list(path: &Path, member: &str) -> Result<Box<RawValue>, Failure> {
     let json = read_json(path)?;
-    // serde would read a list of one as a struct, too.
     if !json.get().starts_with('{') {
         return Ok(json);
     }
-    let wrapped: Wrapped = serde_json::from_str(json.get())
-        .map_err(|error| Failure::refused(format!("{} has no results: {error}", path.display())))?;
-    Ok(wrapped.results)
+    let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json.get())
+        .map_err(|error| Failure::refused(format!("{} is not JSON: {error}", path.display())))?;
+    members.remove(member).ok_or_else(|| Failure::refused(format!("{} has no `{member}`", path.display())))
 }
 
 #[cfg(test)]
