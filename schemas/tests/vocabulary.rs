@@ -9,7 +9,7 @@ mod mutations;
 use std::{collections::BTreeSet, fs, path::PathBuf, thread};
 
 use jsonschema::{Registry, Validator};
-use lineal_schemas::vocabulary::{Payload, TYPES, TypeRule, json_schema, schemas};
+use lineal_schemas::vocabulary::{Payload, Role, Signer, TYPES, TypeRule, json_schema, schemas};
 use serde_json::{Value, json};
 
 use self::mutations::{mutate, mutations, pointers};
@@ -229,6 +229,28 @@ fn the_documentation_has_every_member_of_every_schema() {
             if schema.contains('.') { format!("`{schema}`") } else { schema[..1].to_uppercase() + &schema[1..] };
         let row = format!("`{member}`");
         assert!(section(&text, &title).contains(&row), "docs/EVENTS.md lacks {row} of {schema}");
+    }
+}
+
+/// Who may sign, as docs/EVENTS.md says it.
+fn spelled(roles: &[Role]) -> String {
+    let without: Vec<&Role> = Role::ALL.iter().filter(|role| !roles.contains(role)).collect();
+    match without[..] {
+        [] => "any role".to_owned(),
+        [role] => format!("any role but `{role}`"),
+        _ => roles.iter().map(|role| format!("`{role}`")).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+#[test]
+fn the_documentation_says_who_may_sign_what() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/EVENTS.md");
+    let text = fs::read_to_string(path).unwrap();
+    for rule in TYPES.iter().filter(|rule| rule.signer == Signer::Producer) {
+        let (who, name) = (spelled(rule.roles), rule.name);
+        let row = text.lines().find(|line| line.starts_with(&format!("| [`{name}`]"))).unwrap();
+        assert!(row.contains(&format!(" | {who} | ")), "{name} is signed by {who}:\n{row}");
+        assert!(section(&text, &format!("`{name}`")).contains(&format!("Signed by: {who}. ")), "{name}: {who}");
     }
 }
 

@@ -101,7 +101,10 @@ impl Says for ArtifactCleared {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::artifact::Strength, *};
+    use super::{
+        super::{Role, artifact::Strength, rule},
+        *,
+    };
 
     const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -126,5 +129,13 @@ mod tests {
         assert_eq!(severity(""), FlagSeverity::Error);
         assert_eq!(severity(r#","severity":"warn""#), FlagSeverity::Warn);
         assert!(FlagSeverity::Warn < FlagSeverity::Error);
+    }
+    #[test]
+    fn whoever_makes_or_uses_data_flags_it_and_somebody_else_clears_it() {
+        let may = |name: &str, role: Role| rule(name).unwrap().roles.contains(&role);
+        for role in [Role::Data, Role::Trainer] {
+            assert!(may("dev.lineal.artifact.flagged.v1", role) && !may("dev.lineal.artifact.cleared.v1", role));
+        }
+        assert!(may("dev.lineal.artifact.cleared.v1", Role::Approver));
     }
 }
