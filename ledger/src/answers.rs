@@ -12,24 +12,32 @@ use lineal_schemas::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{index::store::StoreError, log::record::ReadError};
+use crate::{index::store::StoreError, ledger::LedgerError, log::record::ReadError};
 
+mod about;
 mod graph;
 mod resolve;
+mod spells;
 mod text;
 
 pub mod entries;
 pub mod keys;
+pub mod moment;
 pub mod print;
 pub mod running;
+pub mod timeline;
 pub mod trace;
+pub mod windows;
 
 pub use entries::{EntryAnswer, LogLine, get, log_line};
 pub use keys::keys;
+pub use moment::{Known, Moment, When};
 pub use print::Style;
 pub use resolve::{Resolved, Target, in_hand, resolve};
 pub use running::{Running, running};
+pub use timeline::{Timeline, timeline};
 pub use trace::{MAX_NODES, Trace, Verdict, trace, trace_within};
+pub use windows::{Windows, windows};
 
 /// Why there is no answer. All of these exit with 2: could not decide.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +96,40 @@ pub enum AnswerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The name had no meaning yet at the moment asked about.
+    #[error("`{asked}` meant nothing at {at}: the first to say what it is happened at {first} (#{index})")]
+    NotYet {
+        /// As asked.
+        asked: String,
+        /// The moment.
+        at: Timestamp,
+        /// When it first had a meaning.
+        first: Timestamp,
+        /// The entry that says so.
+        index: u64,
+    },
+    /// A moment that has not come.
+    #[error("{at} has not come yet: it is {now}")]
+    Future {
+        /// The moment.
+        at: Timestamp,
+        /// When it was asked about.
+        now: Timestamp,
+    },
+    /// Nothing was known at that time.
+    #[error("nothing was known at {at}: the record begins at {begins}")]
+    BeforeTheRecord {
+        /// The moment.
+        at: Timestamp,
+        /// When the first entry was taken.
+        begins: Timestamp,
+    },
+    /// A text that is no moment.
+    #[error(transparent)]
+    Moment(#[from] moment::spelling::MomentError),
+    /// The keys of an earlier time can't be made again.
+    #[error("the keys as they were: {0}")]
+    Keys(#[from] Box<LedgerError>),
     /// The record.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -107,6 +149,11 @@ impl AnswerError {
             Self::Erased { .. } => "event-erased",
             Self::Folder { .. } => "folder-in-hand",
             Self::File { .. } => "file-unreadable",
+            Self::NotYet { .. } => "not-yet-named",
+            Self::Future { .. } => "moment-in-the-future",
+            Self::BeforeTheRecord { .. } => "before-the-record",
+            Self::Moment(error) => error.code(),
+            Self::Keys(_) => "keys-unreadable",
             Self::Read(ReadError::NoSuchEntry { .. }) => "no-such-entry",
             Self::Read(_) => "record-unreadable",
             Self::Index(_) => "index-failed",
@@ -123,7 +170,15 @@ impl AnswerError {
                 vec!["`lineal-emit dataset` prints a folder's dirHash; ask for `dirHash:<hex>`".to_owned()]
             }
             Self::Index(_) => vec!["`lineal rebuild` makes the index again".to_owned()],
-            Self::NotTraceable { .. } | Self::Erased { .. } | Self::File { .. } | Self::Read(_) => Vec::new(),
+            Self::NotYet { .. }
+            | Self::Future { .. }
+            | Self::BeforeTheRecord { .. }
+            | Self::Moment(_)
+            | Self::Keys(_)
+            | Self::NotTraceable { .. }
+            | Self::Erased { .. }
+            | Self::File { .. }
+            | Self::Read(_) => Vec::new(),
         }
     }
 
@@ -139,8 +194,15 @@ impl AnswerError {
 pub struct AsOf {
     /// The ledger's origin.
     pub origin: String,
-    /// Entries that the answer could take into account.
+    /// Entries that the answer could take into account: what was known.
     pub tree_size: u64,
+    /// When the ledger took the last of them.
+    pub known_at: Timestamp,
+    /// The moment that the answer is about: what was true then.
+    pub at: Timestamp,
+    /// Whether that moment, or what was known, was asked for; else it is the present.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
 }
 
 /// A digest and how it was made.

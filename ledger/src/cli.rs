@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 mod access;
 mod append;
 mod failure;
+mod history;
 mod init;
 mod keys;
 mod maintain;
@@ -17,6 +18,7 @@ mod nats_config;
 mod read;
 mod refused;
 mod serve;
+mod when;
 
 pub use failure::Failure;
 
@@ -31,7 +33,7 @@ const UNDECIDED: u8 = 2;
     name = "lineal",
     version,
     about = "An audit ledger of data, training, evaluation and deployment: which data did this running model come from?",
-    after_help = "Examples:\n  lineal init --dir ledger --origin ledger.example/prod --root-key root.pem\n  lineal serve --dir ledger --http 127.0.0.1:7311\n  lineal running --dir ledger\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n\nExit status: 0 yes or done, 1 no or failed, 2 could not decide."
+    after_help = "Examples:\n  lineal init --dir ledger --origin ledger.example/prod --root-key root.pem\n  lineal serve --dir ledger --http 127.0.0.1:7311\n  lineal running --dir ledger\n  lineal running --at 03:12 --dir ledger\n  lineal timeline service/payments/fraud@eu-1/prod --dir ledger\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n\nExit status: 0 yes or done, 1 no or failed, 2 could not decide."
 )]
 struct Program {
     #[command(subcommand)]
@@ -47,6 +49,16 @@ struct Place {
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     json: bool,
+}
+
+/// Which ledger is asked.
+#[derive(Debug, Clone, clap::Args)]
+struct Asked {
+    #[command(flatten)]
+    place: Place,
+    /// Ask the ledger that serves at this address instead, like `http://ledger.example:7311`
+    #[arg(long, value_name = "URL", env = "LINEAL_URL")]
+    url: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,8 +85,12 @@ enum Command {
     Log(read::Log),
     /// Trace something to the data that it came from
     Trace(read::Trace),
-    /// What runs now
+    /// What runs now, or ran at a moment
     Running(read::Running),
+    /// What happened to a service, a model or anything else, a line a change
+    Timeline(history::Timeline),
+    /// From when to when something served
+    Windows(history::Windows),
     /// Events that were refused
     #[command(subcommand)]
     Rejected(refused::Rejected),
@@ -115,6 +131,8 @@ pub fn main() -> ExitCode {
         Command::Log(command) => command.run(),
         Command::Trace(command) => command.run(),
         Command::Running(command) => command.run(),
+        Command::Timeline(command) => command.run(),
+        Command::Windows(command) => command.run(),
         Command::Rejected(command) => command.run(),
         Command::Parked(command) => command.run(),
         Command::Export(command) => command.run(),

@@ -182,6 +182,10 @@ GET  /tile/entries/<N>[.p/<W>]  its entries
 GET  /tile/bodies/<N>[.p/<W>]   the events of these entries, one a line
 GET  /v1/trace?x=<name>         what it came from: a service, a digest or its beginning, a name
 GET  /v1/running[?env=<name>]   what runs
+GET  /v1/timeline?x=<name>      what happened to it, a line a change; [&from=<time>] [&to=<time>]
+GET  /v1/windows?x=<name>       from when to when it served
+     [&at=<time>]               ... at that moment, as in 2026-11-24T03:12:00Z or 03:12
+     [&knownAt=<time or index>] ... as it was known then
 GET  /v1/entries/<index or id>  one entry
 GET  /v1/source?name=<source>     the head of a source: what its next event builds on
 GET  /healthz, /readyz, /metrics

@@ -14,6 +14,7 @@
 //! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
 //! | `k` index | a key event |
+//! | `o` service `\0` moment index | what an event saw of a service at that moment: 1 byte of kind, 8 of the seconds until the next look, 16 of a digest of what was seen |
 //!
 //! What every event has a place in stands 64 together under one key: sled pays by the key, in time and in memory. The
 //! places are fixed by index and number, so that an index made again is the same byte for byte.
@@ -28,6 +29,7 @@ use lineal_schemas::{
     digest::{EventDigest, sha256},
     facts::Facts,
     sequence::SourceState,
+    timestamp::Timestamp,
     vocabulary::{
         Payload, TYPES,
         artifact::{Artifact, Attachment},
@@ -36,12 +38,14 @@ use lineal_schemas::{
 use serde::Deserialize;
 use serde_json::Value;
 
+pub mod seen;
 pub mod store;
 
+use self::seen::Glimpse;
 use self::store::{Batch, Store, StoreError};
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 const STAMP_KEY: &[u8] = b"z";
 
@@ -79,6 +83,8 @@ pub struct Touch {
 pub struct Projected {
     /// Its index.
     pub index: u64,
+    /// When the ledger took it.
+    pub received: Timestamp,
     /// What its event says; nothing where the body is erased.
     pub facts: Option<Arc<Facts>>,
     /// The sources that it touches: its own, and for a filling refusal the refused event's.
@@ -241,8 +247,14 @@ impl Index {
         }
     }
 
-    /// Strong digests that begin with these hex digits, at most `limit`: algorithm and digest.
-    pub fn artifacts(&self, hex_prefix: &str, limit: usize) -> Result<Vec<(&'static str, String)>, StoreError> {
+    /// Strong digests that begin with these hex digits and that entries below `size` mention, at most `limit`: algorithm
+    /// and digest.
+    pub fn artifacts(
+        &self,
+        hex_prefix: &str,
+        size: u64,
+        limit: usize,
+    ) -> Result<Vec<(&'static str, String)>, StoreError> {
         let mut found: Vec<(&'static str, String)> = Vec::new();
         for (at, algorithm) in STRONG.iter().enumerate() {
             let tag = [u8::try_from(at).unwrap_or(0)];
@@ -251,7 +263,8 @@ impl Index {
             let prefix = key(b'a', &[&tag, &bytes]);
             self.store.scan(&prefix, &prefix, &mut |key, _value| {
                 let digest = hex::encode(key.get(2..34).unwrap_or_default());
-                if digest.starts_with(hex_prefix) && found.last().is_none_or(|last| last.1 != digest) {
+                let known = last_index(key).is_some_and(|index| index < size);
+                if known && digest.starts_with(hex_prefix) && found.last().is_none_or(|last| last.1 != digest) {
                     found.push((algorithm, digest));
                 }
                 found.len() < limit
@@ -344,6 +357,10 @@ fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelves<'_>) -> R
     let Ok(payload) = &facts.payload else { return Ok(()) };
     let kind = TYPES.iter().position(|rule| rule.name == payload.name()).and_then(|at| u8::try_from(at + 1).ok());
     shelves.put(key(b'n', &[facts.subject.as_bytes(), b"\0"]), entry.index, &[kind.unwrap_or_default()])?;
+    if let Some(glimpse) = Glimpse::of(entry.index, payload, facts.time, entry.received) {
+        let (key, value) = glimpse.pair(&facts.subject);
+        batch.put(key, value);
+    }
     for mention in payload.artifacts() {
         for prefix in strong_keys(mention.artifact) {
             batch.put([prefix, index.to_vec()].concat(), []);

@@ -112,6 +112,11 @@ impl View {
     pub fn registry(&self) -> Arc<Registry> {
         self.registry.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// The keys as they stood after the first `size` entries, at least one: made again from the key events.
+    pub fn registry_at(&self, size: u64) -> Result<Registry, LedgerError> {
+        catching_up::registry_at(self, size)
+    }
 }
 
 impl View {

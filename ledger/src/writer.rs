@@ -277,7 +277,7 @@ impl Writer {
         let touches = self.sources.follow(index, &facts)?;
         let Signed { event, signatures } = signed;
         draft.entries.push(Sequenced { received, digest: facts.digest, event, signatures });
-        draft.projected.push(Projected { index, facts: Some(facts), touches });
+        draft.projected.push(Projected { index, received, facts: Some(facts), touches });
         Ok(index)
     }
 

@@ -16,6 +16,12 @@ use lineal_ledger::{
 };
 use lineal_schemas::{digest::EventDigest, timestamp::Timestamp};
 
+#[path = "answers/histories.rs"]
+mod histories;
+#[path = "answers/moment.rs"]
+mod moment;
+#[path = "answers/order.rs"]
+mod order;
 #[path = "answers/running.rs"]
 mod running;
 #[path = "answers/world.rs"]
@@ -349,7 +355,7 @@ fn an_entry_is_given_whole_and_in_a_line() {
     let world = World::deployed();
     let view = world.view();
     let index = world.trace("dataset/wine/red").nodes[0].events[0].index;
-    let entry = answers::get(&view, &index.to_string()).unwrap();
+    let entry = answers::get(&view, &index.to_string(), world.clock.wall()).unwrap();
     let body = entry.body.as_ref().unwrap().as_str();
     assert_eq!(EventDigest::of(body.as_bytes()), entry.event, "the bytes that were signed");
     assert_eq!(entry.signers[0].producer.as_deref(), Some("wine-data"));
@@ -358,9 +364,9 @@ fn an_entry_is_given_whole_and_in_a_line() {
     assert_eq!(serde_json::from_str::<answers::EntryAnswer>(&json).unwrap(), entry);
     let id = serde_json::from_str::<serde_json::Value>(body).unwrap()["id"].as_str().unwrap().to_owned();
     for asked in [format!("#{index}"), id, entry.event.to_string(), entry.event.to_string()[..9].to_owned()] {
-        assert_eq!(answers::get(&view, &asked).unwrap().index, index, "{asked}");
+        assert_eq!(answers::get(&view, &asked, world.clock.wall()).unwrap().index, index, "{asked}");
     }
-    assert_eq!(answers::get(&view, "4711").unwrap_err().code(), "no-such-entry");
+    assert_eq!(answers::get(&view, "4711", world.clock.wall()).unwrap_err().code(), "no-such-entry");
     let line = answers::log_line(&view.registry(), &view.record.get(index).unwrap()).unwrap();
     let digest = &entry.event.to_string()[..12];
     let (received, subject) = (entry.received, "dataset/wine/red");
@@ -380,6 +386,16 @@ fn remove_index(path: &Path) {
 #[test]
 fn an_index_made_again_is_the_live_one() {
     let mut world = World::deployed();
+    // What was seen, of each kind: late, in part, at the end, and corrected.
+    let late = format!(
+        r#"{{"service":"{SERVICE}","servingSet":[{}],"observedAt":"{}","observer":"probe-2","complete":false}}"#,
+        serving("weights-0"),
+        Timestamp::from_millis(world.clock.wall().as_millis() - 60_000)
+    );
+    let (_index, event) = world.send_event("observer", "deployment.observed", SERVICE, &late);
+    world.send("observer", "record.corrected", SERVICE, &format!(r#"{{"corrects":"{event}","data":{late}}}"#));
+    world.send("deployer", "deployment.removed", SERVICE, &format!(r#"{{"service":"{SERVICE}"}}"#));
+    world.observe(SERVICE, &serving("weights-1"), r#","nextWithinSeconds":600"#);
     let live = fingerprint(&world.view().index);
     let now = world.clock.wall();
     let (trace, running) = (world.trace(SERVICE), world.running());

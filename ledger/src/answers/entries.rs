@@ -10,7 +10,7 @@ use lineal_schemas::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnswerError, AsOf, Signer,
+    AnswerError, AsOf, Signer, When,
     graph::{self, Reader},
     resolve::{self, Target},
     text,
@@ -48,13 +48,14 @@ pub struct EntryAnswer {
     pub as_of: AsOf,
 }
 
-/// Gives an entry by its index (`17`, `#17`), or by its event's id, digest, or at least 8 digits of its digest.
-pub fn get(view: &View, asked: &str) -> Result<EntryAnswer, AnswerError> {
-    let mut reader = Reader::new(view)?;
+/// Gives an entry by its index (`17`, `#17`), or by its event's id, digest, or at least 8 digits of its digest, with what
+/// was known of it. An entry is no fact that holds at a time: of `when`, what is known counts alone.
+pub fn get(view: &View, asked: &str, when: impl Into<When>) -> Result<EntryAnswer, AnswerError> {
+    let mut reader = Reader::new(view, when.into())?;
     let digits = asked.strip_prefix('#').unwrap_or(asked);
     // Eight digits and more could be the beginning of a digest: an entry of that index comes first.
     if let Ok(index) = digits.parse::<u64>() {
-        let size = view.record.size();
+        let size = reader.moment().size;
         let is_hash = digits.len() >= 8 && digits.len() == asked.len();
         if index < size || !is_hash {
             return entry(&mut reader, index);
@@ -76,6 +77,10 @@ pub fn get(view: &View, asked: &str) -> Result<EntryAnswer, AnswerError> {
 }
 
 fn entry(reader: &mut Reader<'_>, index: u64) -> Result<EntryAnswer, AnswerError> {
+    let size = reader.moment().size;
+    if index >= size {
+        return Err(ReadError::NoSuchEntry { index, size }.into());
+    }
     let view = reader.view();
     let stored = view.record.get(index)?;
     let entry = stored.entry()?;
@@ -86,11 +91,11 @@ fn entry(reader: &mut Reader<'_>, index: u64) -> Result<EntryAnswer, AnswerError
         previous: entry.previous,
         event: entry.event,
         signatures: entry.signatures.iter().map(ToString::to_string).collect(),
-        signers: graph::signers(&view.registry(), &entry),
+        signers: graph::signers(reader.registry(), &entry),
         body: stored.body().map(|body| raw(index, body)).transpose()?,
         corrected_by: told.and_then(|told| told.corrected_by),
         receipt: view.record.receipt(index)?,
-        as_of: AsOf { origin: view.record.origin().to_owned(), tree_size: view.record.size() },
+        as_of: reader.as_of(),
     })
 }
 

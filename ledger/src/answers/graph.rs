@@ -24,8 +24,8 @@ use lineal_schemas::{
     },
 };
 
-use super::{AnswerError, AsOf, EventRef, NamedDigest, Signer};
-use crate::ledger::View;
+use super::{AnswerError, AsOf, EventRef, Moment, NamedDigest, Signer, When};
+use crate::{ledger::View, log::record::ReadError};
 
 /// Events kept in memory while an answer is made.
 const MAX_CACHED: usize = 8192;
@@ -35,6 +35,8 @@ const MAX_CACHED: usize = 8192;
 pub(super) struct Told {
     pub(super) index: u64,
     pub(super) entry: Entry,
+    source: String,
+    sequence: u64,
     pub(super) kind: String,
     pub(super) subject: String,
     pub(super) time: Timestamp,
@@ -48,9 +50,15 @@ impl Told {
         self.time.min(self.entry.received)
     }
 
-    /// The order of what was said last: by time, then by place in the record.
-    pub(super) fn order(&self) -> (Timestamp, u64) {
-        (self.when(), self.index)
+    /// The order of what was said last: by time, and of the same time by source and number. The order of arrival has no
+    /// part in it: what is late gives the same answers.
+    pub(super) fn order(&self) -> (Timestamp, &str, u64) {
+        self.order_at(self.when())
+    }
+
+    /// As [`Told::order`], of something that was at another time than it was said.
+    pub(super) fn order_at(&self, at: Timestamp) -> (Timestamp, &str, u64) {
+        (at, &self.source, self.sequence)
     }
 }
 
@@ -67,7 +75,7 @@ pub(super) fn strong(artifact: &Artifact) -> Vec<Strong> {
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) digests: BTreeSet<Strong>,
-    /// What describes it, in the order of the record.
+    /// What describes it, in the order in which it happened.
     pub(super) said: Vec<Rc<Told>>,
 }
 
@@ -87,6 +95,7 @@ impl Identity {
 
 struct Correction {
     index: u64,
+    order: (Timestamp, String, u64),
     keys: Vec<KeyId>,
     payload: RecordCorrected,
 }
@@ -97,19 +106,25 @@ type Corrections = BTreeMap<EventDigest, Vec<Correction>>;
 pub(super) struct Reader<'v> {
     view: &'v View,
     registry: Arc<Registry>,
-    size: u64,
+    moment: Moment,
     told: HashMap<u64, Option<Rc<Told>>>,
     corrections: HashMap<String, Rc<Corrections>>,
     identities: HashMap<Strong, Rc<Identity>>,
 }
 
 impl<'v> Reader<'v> {
-    /// At the size that the index reflects now.
-    pub(super) fn new(view: &'v View) -> Result<Self, AnswerError> {
+    /// At a question's moment.
+    pub(super) fn new(view: &'v View, when: When) -> Result<Self, AnswerError> {
+        let moment = Moment::find(view, when)?;
+        let registry = if moment.is_known_asked {
+            Arc::new(view.registry_at(moment.size).map_err(Box::new)?)
+        } else {
+            view.registry()
+        };
         Ok(Self {
             view,
-            registry: view.registry(),
-            size: view.index.stamp()?.size,
+            registry,
+            moment,
             told: HashMap::new(),
             corrections: HashMap::new(),
             identities: HashMap::new(),
@@ -121,7 +136,35 @@ impl<'v> Reader<'v> {
     }
 
     pub(super) fn as_of(&self) -> AsOf {
-        AsOf { origin: self.view.record.origin().to_owned(), tree_size: self.size }
+        let Moment { at, size, known_at, is_asked, is_known_asked } = self.moment;
+        let origin = self.view.record.origin().to_owned();
+        AsOf { origin, tree_size: size, known_at, at, asked: is_asked || is_known_asked }
+    }
+
+    /// What bounds the answer in time.
+    pub(super) const fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// The keys as they are known.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Whether what an event says had happened by the answer's moment.
+    pub(super) fn has_happened(&self, told: &Told) -> bool {
+        self.moment.is_past(told.when())
+    }
+
+    /// Subjects that begin with `prefix`, of which something is known; looks at `limit` at most.
+    pub(super) fn subjects(&self, prefix: &str, limit: usize) -> Result<Vec<String>, AnswerError> {
+        let mut subjects = Vec::new();
+        for subject in self.view.index.subjects(prefix, limit)? {
+            if !self.moment.is_known_asked || !self.about(&subject)?.is_empty() {
+                subjects.push(subject);
+            }
+        }
+        Ok(subjects)
     }
 
     /// The event of an entry; nothing where its body is erased.
@@ -144,12 +187,16 @@ impl<'v> Reader<'v> {
             Some((by, replacement)) => (replacement, Some(by)),
             None => (payload, None),
         };
-        let Facts { kind, subject, time, .. } = facts;
+        let Facts { kind, subject, time, source, sequence, .. } = facts;
         let kind = lineal_schemas::event::name_of(&kind).unwrap_or(&kind).to_owned();
-        Ok(Some(Told { index, entry, kind, subject, time, payload, corrected_by }))
+        Ok(Some(Told { index, entry, source, sequence, kind, subject, time, payload, corrected_by }))
     }
 
     fn facts(&self, index: u64) -> Result<Option<(Entry, Facts)>, AnswerError> {
+        let size = self.moment.size;
+        if index >= size {
+            return Err(ReadError::NoSuchEntry { index, size }.into());
+        }
         let stored = self.view.record.get(index)?;
         let entry = stored.entry()?;
         let facts = stored.body().and_then(|body| Facts::read(body, entry.event).ok());
@@ -198,23 +245,39 @@ impl<'v> Reader<'v> {
                 && let Ok(Payload::RecordCorrected(payload)) = facts.payload
             {
                 let keys = entry.signatures.iter().map(|signature| signature.keyid).collect();
-                let correction = Correction { index, keys, payload: *payload };
+                let order = (facts.time.min(entry.received), facts.source, facts.sequence);
+                let correction = Correction { index, order, keys, payload: *payload };
                 corrections.entry(correction.payload.corrects).or_default().push(correction);
             }
+        }
+        for list in corrections.values_mut() {
+            list.sort_by(|one, other| one.order.cmp(&other.order));
         }
         let corrections = Rc::new(corrections);
         self.corrections.insert(subject.to_owned(), corrections.clone());
         Ok(corrections)
     }
 
+    /// Entries that correct events about a subject: what each corrects.
+    pub(super) fn corrects(&mut self, subject: &str) -> Result<Vec<EventDigest>, AnswerError> {
+        Ok(self.corrections_about(subject)?.keys().copied().collect())
+    }
+
     /// Entries about a subject with their types, in the order of the record.
     pub(super) fn about(&self, subject: &str) -> Result<Vec<(u64, &'static str)>, AnswerError> {
         let mut found = self.view.index.by_subject(subject)?;
-        found.retain(|(index, _kind)| *index < self.size);
+        found.retain(|(index, _kind)| *index < self.moment.size);
         Ok(found)
     }
 
-    /// Events about a subject that have one of these types, the last said first.
+    /// Events about a subject that had happened and have one of these types, the last said first.
+    pub(super) fn happened(&mut self, subject: &str, kinds: &[&str]) -> Result<Vec<Rc<Told>>, AnswerError> {
+        let mut told = self.told_about(subject, kinds)?;
+        told.retain(|told| self.has_happened(told));
+        Ok(told)
+    }
+
+    /// Events about a subject that have one of these types, the last said first, whenever they happened.
     pub(super) fn told_about(&mut self, subject: &str, kinds: &[&str]) -> Result<Vec<Rc<Told>>, AnswerError> {
         let mut told = Vec::new();
         for (index, kind) in self.about(subject)? {
@@ -222,14 +285,14 @@ impl<'v> Reader<'v> {
                 told.extend(self.told(index)?);
             }
         }
-        told.sort_by_key(|told| std::cmp::Reverse(told.order()));
+        told.sort_by(|one, other| other.order().cmp(&one.order()));
         Ok(told)
     }
 
     /// The entry of an event by its digest.
     pub(super) fn by_event(&self, digest: &EventDigest) -> Result<Option<u64>, AnswerError> {
         for index in self.view.index.by_digest(digest.as_bytes())? {
-            if index < self.size && self.view.record.get(index)?.entry()?.event == *digest {
+            if index < self.moment.size && self.view.record.get(index)?.entry()?.event == *digest {
                 return Ok(Some(index));
             }
         }
@@ -276,12 +339,14 @@ impl<'v> Reader<'v> {
                 open.extend(new.into_iter().filter(|digest| digests.insert(digest.clone())));
             }
         }
-        Ok(Identity { digests, said: said.into_values().collect() })
+        let mut said: Vec<Rc<Told>> = said.into_values().collect();
+        said.sort_by(|one, other| one.order().cmp(&other.order()));
+        Ok(Identity { digests, said })
     }
 
     /// The event of an entry that mentions an artifact; a correction that does leads to what it corrects.
-    fn mentioning(&mut self, index: u64) -> Result<Option<Rc<Told>>, AnswerError> {
-        if index >= self.size {
+    pub(super) fn mentioning(&mut self, index: u64) -> Result<Option<Rc<Told>>, AnswerError> {
+        if index >= self.moment.size {
             return Ok(None);
         }
         let Some(told) = self.told(index)? else { return Ok(None) };

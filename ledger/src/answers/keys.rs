@@ -7,12 +7,20 @@ use lineal_schemas::{
 };
 use serde_json::{Value, json};
 
-/// All keys of a registry, as JSON.
-pub fn keys(registry: &Registry, now: Timestamp) -> Value {
+use super::{AnswerError, AsOf, When, graph::Reader};
+use crate::ledger::View;
+
+/// All keys as they are known, as JSON; whether each is valid, at the moment that `when` names.
+pub fn keys(view: &View, when: impl Into<When>) -> Result<Value, AnswerError> {
+    let reader = Reader::new(view, when.into())?;
+    Ok(document(reader.registry(), reader.moment().at, &reader.as_of()))
+}
+
+fn document(registry: &Registry, now: Timestamp, as_of: &AsOf) -> Value {
     let keys: Vec<Value> = registry.enrolments().map(|enrolment| key_document(enrolment, now)).collect();
     let roots: Vec<_> = registry.roots().map(PublicKey::keyid).collect();
     let ledger: Vec<_> = registry.checkpoint_keys(now).iter().map(ToString::to_string).collect();
-    json!({"origin": registry.origin(), "genesis": registry.genesis(), "ledgerKeys": ledger, "roots": roots, "keys": keys})
+    json!({"origin": registry.origin(), "genesis": registry.genesis(), "ledgerKeys": ledger, "roots": roots, "keys": keys, "asOf": as_of})
 }
 
 fn key_document(enrolment: &Enrolment, now: Timestamp) -> Value {

@@ -3,12 +3,18 @@
 //! Promises the same words wherever an answer is printed, and colours only where they are asked for. Never adds a claim
 //! that the answer itself does not hold.
 
-use super::{NamedDigest, Signer, entries::EntryAnswer, running::Running, text, trace::Trace};
+use super::{
+    NamedDigest, Signer, entries::EntryAnswer, running::Running, text, timeline::Timeline, trace::Trace,
+    windows::Windows,
+};
 
+mod graph;
+mod history;
 mod lines;
 mod running;
 mod tree;
 
+pub(super) use history::{timeline_line, windows_line};
 pub(super) use lines::{label, trace_line};
 pub(super) use running::line as running_line;
 
@@ -49,12 +55,36 @@ impl Trace {
     pub fn to_text(&self, style: Style) -> String {
         tree::trace(self, style)
     }
+
+    /// As a graph for Graphviz.
+    pub fn to_dot(&self) -> String {
+        graph::dot(self)
+    }
+
+    /// As a flowchart for Mermaid.
+    pub fn to_mermaid(&self) -> String {
+        graph::mermaid(self)
+    }
 }
 
 impl Running {
     /// As text: the answer, a block for each service, the tree size.
     pub fn to_text(&self, style: Style) -> String {
         running::text(self, style)
+    }
+}
+
+impl Timeline {
+    /// As text: the answer, a line for each change, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        history::timeline(self, style)
+    }
+}
+
+impl Windows {
+    /// As text: the answer, a line for each interval, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        history::windows(self, style)
     }
 }
 
@@ -65,9 +95,17 @@ impl EntryAnswer {
     }
 }
 
-/// The last line of every answer.
-fn as_of_line(as_of: &super::AsOf) -> String {
-    format!("as of tree size {} of {}", as_of.tree_size, as_of.origin)
+/// The last line of every answer: the tree size, and the moment where one was asked for.
+pub(crate) fn as_of_line(as_of: &super::AsOf) -> String {
+    let super::AsOf { origin, tree_size, known_at, at, asked } = as_of;
+    let moment =
+        if *asked { format!(", whose last entry was taken at {known_at}; true at {at}") } else { String::new() };
+    format!("as of tree size {tree_size} of {origin}{moment}")
+}
+
+/// What line 1 begins with where a moment was asked for: it must not be taken for the present.
+fn at_moment(as_of: &super::AsOf) -> String {
+    if as_of.asked { format!("at {}: ", as_of.at) } else { String::new() }
 }
 
 /// The digest that a line of prose shows: the first strong one, else the first.

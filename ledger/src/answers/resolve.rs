@@ -15,7 +15,7 @@ use lineal_schemas::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    AnswerError, NamedDigest,
+    AnswerError, NamedDigest, When,
     graph::{Reader, Told, strong},
     text,
 };
@@ -67,8 +67,8 @@ const STRONG: [&str; 2] = ["sha256", "dirHash"];
 
 /// Finds what `asked` is: `#17`, an event's id or digest, `sha256:…`, `dirHash:…`, at least 8 digits of a digest, a
 /// name with or without its kind, `name@version`, or a service without cluster or environment where that is unique.
-pub fn resolve(view: &View, asked: &str) -> Result<Resolved, AnswerError> {
-    resolve_with(&mut Reader::new(view)?, asked)
+pub fn resolve(view: &View, asked: &str, when: impl Into<When>) -> Result<Resolved, AnswerError> {
+    resolve_with(&mut Reader::new(view, when.into())?, asked)
 }
 
 /// If `asked` is a file in hand, the digest to ask for instead. Only for the side where the file is.
@@ -182,7 +182,7 @@ fn digest(
         return Err(AnswerError::TooShort { asked: asked.to_owned(), least: LEAST_DIGITS });
     }
     let mut artifacts = Vec::new();
-    for (name, value) in reader.view().index.artifacts(hex_prefix, MAX_FOUND)? {
+    for (name, value) in reader.view().index.artifacts(hex_prefix, reader.moment().size, MAX_FOUND)? {
         if algorithm.is_none_or(|wanted| wanted == name) {
             artifacts.extend(artifact_of(&NamedDigest { algorithm: name.to_owned(), value }));
         }
@@ -231,10 +231,17 @@ fn shown(reader: &mut Reader<'_>, artifact: &Artifact) -> Result<String, AnswerE
 /// What a name means, with its kind or without.
 fn name(reader: &mut Reader<'_>, asked: &str) -> Result<Option<Resolved>, AnswerError> {
     let mut found = Vec::new();
+    let mut later = None;
     for subject in spellings(asked) {
-        if let Some(resolved) = subject_named(reader, &subject)? {
-            found.push((subject, resolved));
+        match subject_named(reader, &subject) {
+            Ok(Some(resolved)) => found.push((subject, resolved)),
+            Ok(None) => {}
+            Err(not_yet @ AnswerError::NotYet { .. }) => later = Some(not_yet),
+            Err(other) => return Err(other),
         }
+    }
+    if let Some(not_yet) = later.filter(|_later| found.is_empty()) {
+        return Err(not_yet);
     }
     if found.is_empty() {
         return service_without_place(reader, asked);
@@ -246,7 +253,7 @@ fn name(reader: &mut Reader<'_>, asked: &str) -> Result<Option<Resolved>, Answer
     Ok(found.pop().map(|(_subject, resolved)| resolved))
 }
 
-fn spellings(asked: &str) -> Vec<String> {
+pub(super) fn spellings(asked: &str) -> Vec<String> {
     if KINDS.iter().any(|kind| asked.starts_with(kind)) {
         return vec![asked.to_owned()];
     }
@@ -286,8 +293,13 @@ fn newest(reader: &mut Reader<'_>, subject: &str, version: Option<&str>) -> Resu
     told.retain(|told| {
         version.is_none_or(|version| version_of(&told.payload).is_some_and(|own| is_version(own, version)))
     });
-    let Some(first) = told.first() else { return Ok(None) };
-    let notes = others_named(subject, &told).into_iter().collect();
+    let Some(oldest) = told.last() else { return Ok(None) };
+    // What happened last by then is first among what had happened.
+    let Some(first) = told.iter().find(|told| reader.has_happened(told)) else {
+        let (at, first, index) = (reader.moment().at, oldest.when(), oldest.index);
+        return Err(AnswerError::NotYet { asked: subject.to_owned(), at, first, index });
+    };
+    let notes = others_named(subject, first, &told).into_iter().collect();
     let target = match &first.payload {
         Payload::RunCompleted(_) => Some(Target::Event(first.index)),
         // What nobody has a digest of is known by its registration alone.
@@ -329,14 +341,25 @@ pub(super) fn main_artifact(payload: &Payload) -> Option<&Artifact> {
     }
 }
 
-fn others_named(subject: &str, told: &[Rc<Told>]) -> Option<String> {
+/// That the name meant other digests at other times: until when, and since when.
+fn others_named(subject: &str, taken: &Told, told: &[Rc<Told>]) -> Option<String> {
     let digests: BTreeSet<Vec<NamedDigest>> =
         told.iter().filter_map(|told| main_artifact(&told.payload)).map(strong).collect();
-    let first = told.first()?;
-    (digests.len() > 1).then(|| {
-        let (count, index) = (digests.len(), first.index);
-        format!("`{subject}` has named {count} different digests; this answer takes the last one, of entry #{index}")
-    })
+    let (count, index) = (digests.len(), taken.index);
+    if count < 2 {
+        return None;
+    }
+    let own = main_artifact(&taken.payload).map(strong);
+    let is_other = |told: &&Rc<Told>| main_artifact(&told.payload).map(strong) != own;
+    let later = told.iter().rev().filter(|told| told.order() > taken.order()).find(is_other);
+    let which = later.map_or_else(
+        || format!("the last one, of entry #{index}"),
+        |later| {
+            let (at, other) = (later.when(), later.index);
+            format!("what it named then, by entry #{index}; it names another since {at} (#{other})")
+        },
+    );
+    Some(format!("`{subject}` has named {count} different digests; this answer takes {which}"))
 }
 
 /// `payments/fraud`, `payments/fraud@prod` or `payments/fraud@eu-1`, where only one service fits.
@@ -347,7 +370,7 @@ fn service_without_place(reader: &Reader<'_>, asked: &str) -> Result<Option<Reso
         let own = subject.split_once('@').map_or("", |(_name, own)| own);
         place.is_none_or(|place| own == place || own.split('/').any(|part| part == place))
     };
-    let mut found = reader.view().index.subjects(&format!("service/{name}@"), MAX_COMPARED)?;
+    let mut found = reader.subjects(&format!("service/{name}@"), MAX_COMPARED)?;
     found.retain(fits);
     match found.as_slice() {
         [] => Ok(None),
@@ -363,7 +386,7 @@ fn service_without_place(reader: &Reader<'_>, asked: &str) -> Result<Option<Reso
 fn near(reader: &Reader<'_>, asked: &str) -> Result<Vec<String>, AnswerError> {
     let mut ranked = Vec::new();
     for kind in KINDS {
-        for subject in reader.view().index.subjects(kind, MAX_COMPARED)? {
+        for subject in reader.subjects(kind, MAX_COMPARED)? {
             let bare = subject.strip_prefix(kind).unwrap_or(&subject);
             let changes = text::distance(asked, &subject).min(text::distance(asked, bare));
             let rank = if !asked.is_empty() && subject.contains(asked) { 0 } else { changes };

@@ -11,13 +11,13 @@ use lineal_schemas::{
         Payload,
         artifact::{Artifact, Strength},
         deployment::{Binding, Component, ComponentRole, ServedSet},
-        values::{Count, Seconds},
+        values::Count,
     },
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnswerError, AsOf, EventRef, NamedDigest,
+    AnswerError, AsOf, EventRef, NamedDigest, When,
     graph::{Reader, Told},
     trace::described::Described,
 };
@@ -167,16 +167,17 @@ pub struct Ended {
     pub event: EventRef,
 }
 
-/// What runs at `now`, in all environments or in those that `environment` names: `prod`, `eu-1`, `eu-1/prod`.
-pub fn running(view: &View, environment: Option<&str>, now: Timestamp) -> Result<Running, AnswerError> {
-    let mut reader = Reader::new(view)?;
+/// What runs, or ran at the moment that `when` names, in all environments or in those that `environment` names: `prod`,
+/// `eu-1`, `eu-1/prod`.
+pub fn running(view: &View, environment: Option<&str>, when: impl Into<When>) -> Result<Running, AnswerError> {
+    let mut reader = Reader::new(view, when.into())?;
+    let now = reader.moment().at;
     let (mut services, mut ended) = (Vec::new(), Vec::new());
     for service in view.index.subjects("service/", MAX_SERVICES)? {
         if !environment.is_none_or(|wanted| is_in(&service, wanted)) {
             continue;
         }
-        let history = History::read(&mut reader, &service)?;
-        match state(&mut reader, &service, &history, now)? {
+        match state(&mut reader, &service)? {
             Some(Found::State(state)) => services.push(*state),
             Some(Found::Ended(gone)) => ended.push(*gone),
             None => {}
@@ -204,33 +205,24 @@ enum Found {
     Ended(Box<Ended>),
 }
 
-/// Until when an observation holds: its promised next one; forever where none was promised.
-pub(super) fn due(at: Timestamp, next_within: Option<Seconds>) -> Option<Timestamp> {
-    let millis = i64::try_from(next_within?.get()).unwrap_or(i64::MAX).saturating_mul(1000);
-    Some(Timestamp::from_millis(at.as_millis().saturating_add(millis)))
-}
-
-fn state(
-    reader: &mut Reader<'_>,
-    service: &str,
-    history: &History,
-    now: Timestamp,
-) -> Result<Option<Found>, AnswerError> {
-    let Some(newest) = history.newest() else { return Ok(None) };
+fn state(reader: &mut Reader<'_>, service: &str) -> Result<Option<Found>, AnswerError> {
+    let mut history = History::read(reader, service)?;
+    let Some(newest) = history.newest().cloned() else { return Ok(None) };
+    let newest = &newest;
     let Payload::DeploymentObserved(observed) = &newest.told.payload else {
         return Ok(Some(ended(reader, service, newest)));
     };
-    let unknown_since = due(newest.at, observed.next_within_seconds).filter(|due| *due < now);
+    let unknown_since = newest.glimpse.due().filter(|due| *due < reader.moment().at);
     // Where only a part was seen, the rest may well run something.
     if observed.serving_set.is_empty() && observed.complete && unknown_since.is_none() {
         return Ok(Some(ended(reader, service, newest)));
     }
     let mut serving_sets = Vec::new();
     for set in &observed.serving_set {
-        let since = history.since(reader, newest, |reader, seen| holds(reader, seen, set))?;
+        let since = history.since(reader, |reader, seen| holds(reader, seen, set))?;
         serving_sets.push(set_state(reader, set, since)?);
     }
-    let since = history.since(reader, newest, |reader, seen| same_sets(reader, seen, &observed.serving_set))?;
+    let since = history.since(reader, |reader, seen| are_same(reader, seen, &observed.serving_set))?;
     let status = match (unknown_since, observed.complete) {
         (Some(_), _) => Status::Unknown,
         (None, false) => Status::Partial,
@@ -240,27 +232,27 @@ fn state(
         service: service.to_owned(),
         status,
         since,
-        last_observed: newest.at,
+        last_observed: newest.at(),
         unknown_since,
         observer: observed.observer.to_string(),
         observation: reader.event_ref(&newest.told),
         requested: requested(reader, service, &observed.serving_set)?,
-        notes: notes(reader, history, newest)?,
+        notes: notes(reader, &history, newest)?,
         serving_sets,
     }))))
 }
 
 fn ended(reader: &Reader<'_>, service: &str, seen: &Seen) -> Found {
     let event = reader.event_ref(&seen.told);
-    Found::Ended(Box::new(Ended { service: service.to_owned(), since: seen.at, event }))
+    Found::Ended(Box::new(Ended { service: service.to_owned(), since: seen.at(), event }))
 }
 
 fn notes(reader: &mut Reader<'_>, history: &History, newest: &Seen) -> Result<Vec<String>, AnswerError> {
     let mut notes = Vec::new();
     if let Some(part) = history.partial.as_ref().filter(|part| part.order() > newest.order())
-        && !same_sets(reader, part, newest.sets())?
+        && !are_same(reader, part.sets(), newest.sets())?
     {
-        let (index, at) = (part.told.index, part.at);
+        let (index, at) = (part.told.index, part.at());
         notes.push(format!("a later incomplete observation, #{index} at {at}, saw something else"));
     }
     if let Payload::DeploymentObserved(observed) = &newest.told.payload
@@ -274,11 +266,13 @@ fn notes(reader: &mut Reader<'_>, history: &History, newest: &Seen) -> Result<Ve
     Ok(notes)
 }
 
+/// What a part of a serving set consists of.
+pub(super) fn components(reader: &mut Reader<'_>, set: &ServedSet) -> Result<Vec<ComponentState>, AnswerError> {
+    set.components.iter().map(|component| component_state(reader, component)).collect()
+}
+
 fn set_state(reader: &mut Reader<'_>, set: &ServedSet, since: Timestamp) -> Result<SetState, AnswerError> {
-    let mut components = Vec::new();
-    for component in &set.components {
-        components.push(component_state(reader, component)?);
-    }
+    let components = components(reader, set)?;
     let share = set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned());
     Ok(SetState { share, instances: set.instances.map(Count::get), since, components })
 }
@@ -286,7 +280,7 @@ fn set_state(reader: &mut Reader<'_>, set: &ServedSet, since: Timestamp) -> Resu
 fn component_state(reader: &mut Reader<'_>, component: &Component) -> Result<ComponentState, AnswerError> {
     let artifact = &component.artifact;
     let described = match reader.identity(artifact)? {
-        Some(identity) => Described::of(&identity),
+        Some(identity) => Described::of(&identity, reader.moment()),
         None => Described::default(),
     };
     Ok(ComponentState {
@@ -306,8 +300,8 @@ pub(super) fn all_digests(artifact: &Artifact) -> Vec<NamedDigest> {
 }
 
 /// Whether an observation has a part of just these components, of whatever share.
-fn holds(reader: &mut Reader<'_>, seen: &Seen, set: &ServedSet) -> Result<bool, AnswerError> {
-    for other in seen.sets() {
+fn holds(reader: &mut Reader<'_>, seen: &[ServedSet], set: &ServedSet) -> Result<bool, AnswerError> {
+    for other in seen {
         if same_set(reader, set, other)? {
             return Ok(true);
         }
@@ -315,11 +309,8 @@ fn holds(reader: &mut Reader<'_>, seen: &Seen, set: &ServedSet) -> Result<bool, 
     Ok(false)
 }
 
-fn same_sets(reader: &mut Reader<'_>, seen: &Seen, sets: &[ServedSet]) -> Result<bool, AnswerError> {
-    are_same(reader, seen.sets(), sets)
-}
-
-fn are_same(reader: &mut Reader<'_>, ours: &[ServedSet], theirs: &[ServedSet]) -> Result<bool, AnswerError> {
+/// Whether two serving sets have the same parts, of whatever shares.
+pub(super) fn are_same(reader: &mut Reader<'_>, ours: &[ServedSet], theirs: &[ServedSet]) -> Result<bool, AnswerError> {
     if ours.len() != theirs.len() {
         return Ok(false);
     }
@@ -338,7 +329,7 @@ fn are_same(reader: &mut Reader<'_>, ours: &[ServedSet], theirs: &[ServedSet]) -
     Ok(true)
 }
 
-fn same_set(reader: &mut Reader<'_>, one: &ServedSet, other: &ServedSet) -> Result<bool, AnswerError> {
+pub(super) fn same_set(reader: &mut Reader<'_>, one: &ServedSet, other: &ServedSet) -> Result<bool, AnswerError> {
     if one.components.len() != other.components.len() {
         return Ok(false);
     }
@@ -356,7 +347,7 @@ fn same_set(reader: &mut Reader<'_>, one: &ServedSet, other: &ServedSet) -> Resu
 
 /// The last request, or declared rollback, for just this serving set.
 fn requested(reader: &mut Reader<'_>, service: &str, sets: &[ServedSet]) -> Result<Option<Requested>, AnswerError> {
-    let asked = reader.told_about(service, &["deployment.requested", "deployment.rolledback"])?;
+    let asked = reader.happened(service, &["deployment.requested", "deployment.rolledback"])?;
     let mut standing = true;
     for told in asked {
         let Some((door, asks)) = asks(reader, &told)? else { continue };
@@ -368,9 +359,10 @@ fn requested(reader: &mut Reader<'_>, service: &str, sets: &[ServedSet]) -> Resu
     Ok(None)
 }
 
-type Asked = (Option<String>, Vec<ServedSet>);
+pub(super) type Asked = (Option<String>, Vec<ServedSet>);
 
-fn asks(reader: &mut Reader<'_>, told: &Rc<Told>) -> Result<Option<Asked>, AnswerError> {
+/// The door and the serving set of a request, or of a rollback that says what it restores.
+pub(super) fn asks(reader: &mut Reader<'_>, told: &Rc<Told>) -> Result<Option<Asked>, AnswerError> {
     match &told.payload {
         Payload::DeploymentRequested(request) => {
             Ok(Some((request.door.as_ref().map(ToString::to_string), request.serving_set.clone())))

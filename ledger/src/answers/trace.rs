@@ -6,16 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use lineal_schemas::{
-    timestamp::Timestamp,
-    vocabulary::{
-        artifact::{Basis, Influence, Strength},
-        values::{Json, Scalar},
-    },
+use lineal_schemas::vocabulary::{
+    artifact::{Basis, Influence, Strength},
+    values::{Json, Scalar},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerError, AsOf, EventRef, NamedDigest, graph::Reader, resolve};
+use super::{AnswerError, AsOf, EventRef, NamedDigest, When, graph::Reader, resolve};
 use crate::ledger::View;
 
 pub(super) mod described;
@@ -367,16 +364,17 @@ pub struct MeasuredOn {
     pub in_ancestry: bool,
 }
 
-/// Traces what `asked` means; `now` decides whether an observer has fallen silent.
-pub fn trace(view: &View, asked: &str, now: Timestamp) -> Result<Trace, AnswerError> {
-    trace_within(view, asked, now, MAX_NODES)
+/// Traces what `asked` means at the moment that `when` names; of a service, what was seen to run then. What an artifact
+/// was made from belongs to its digest, and is told as it is known, whenever it was said.
+pub fn trace(view: &View, asked: &str, when: impl Into<When>) -> Result<Trace, AnswerError> {
+    trace_within(view, asked, when, MAX_NODES)
 }
 
 /// As [`trace`], with at most so many nodes.
-pub fn trace_within(view: &View, asked: &str, now: Timestamp, max_nodes: usize) -> Result<Trace, AnswerError> {
-    let mut reader = Reader::new(view)?;
+pub fn trace_within(view: &View, asked: &str, when: impl Into<When>, max_nodes: usize) -> Result<Trace, AnswerError> {
+    let mut reader = Reader::new(view, when.into())?;
     let resolved = resolve::resolve_with(&mut reader, asked)?;
-    let walked = walk::walk(&mut reader, &resolved.target, now, max_nodes)?;
+    let walked = walk::walk(&mut reader, &resolved.target, max_nodes)?;
     let warnings = resolved.notes;
     Ok(ends::conclude(asked, walked, warnings, reader.as_of()))
 }

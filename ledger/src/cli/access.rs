@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use lineal_schemas::{digest::EventDigest, dsse::Signed};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Failure, Place};
+use super::{Asked, Failure, Place};
 use crate::{
     client::Client,
     clock::SystemClock,
@@ -109,6 +109,14 @@ pub(super) enum Reading {
 }
 
 impl Reading {
+    /// The ledger at the address that was given, else the one in the data directory.
+    pub(super) fn of(asked: &Asked) -> Result<Self, Failure> {
+        match &asked.url {
+            Some(url) => Ok(Self::Running(Client::at(url).map_err(|error| Failure::undecided(error.to_string()))?)),
+            None => Self::open(&asked.place),
+        }
+    }
+
     pub(super) fn open(place: &Place) -> Result<Self, Failure> {
         let dir = DataDir::find(&place.dir)?;
         if let Some(client) = Client::connect(&dir.socket()) {
@@ -141,12 +149,12 @@ pub(super) fn view(dir: &DataDir) -> Result<View, Failure> {
 
 /// Asks a running ledger for a document.
 pub(super) fn get_json<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, Failure> {
-    let (status, body) = client.get(path)?;
+    let (status, body) = client.get(path).map_err(|error| Failure::undecided(error.to_string()))?;
     if status == 200 {
         return parse(&body);
     }
     let text = String::from_utf8_lossy(&body).trim().to_owned();
-    Err(if status == 404 || status == 409 { Failure::undecided(text) } else { Failure::new(text) })
+    Err(Failure::undecided(text))
 }
 
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {

@@ -21,9 +21,9 @@ use lineal_schemas::{
 use serde_json::Value;
 
 use super::{
-    Failure, Place,
+    Asked, Failure, Place,
     access::{Reading, Writing, get_json},
-    print, print_json,
+    print, print_json, when,
 };
 use crate::{
     answers,
@@ -248,19 +248,24 @@ fn sign(
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lineal keys --dir ledger")]
+#[command(
+    after_help = "Examples:\n  lineal keys --dir ledger\n  lineal keys --known-at 03:12 --dir ledger\n\n--at says at which moment a key must be valid, --known-at which key events are known."
+)]
 pub(super) struct Keys {
     #[command(flatten)]
-    place: Place,
+    asked: Asked,
+    #[command(flatten)]
+    moment: when::Moment,
 }
 
 impl Keys {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let document = match Reading::open(&self.place)? {
-            Reading::Running(client) => get_json(&client, "/v1/keys")?,
-            Reading::View(view) => answers::keys(&view.registry(), SystemClock::start().wall()),
+        let when = self.moment.when()?;
+        let document = match Reading::of(&self.asked)? {
+            Reading::Running(client) => get_json(&client, &when::path("/v1/keys", &[], when))?,
+            Reading::View(view) => answers::keys(&view, when)?,
         };
-        if self.place.json {
+        if self.asked.place.json {
             print_json(&document)?;
         } else {
             print(&text(&document))?;
@@ -288,6 +293,10 @@ fn text(document: &Value) -> String {
             list(key, "names"),
             list(key, "sources"),
         ));
+    }
+    if let Some(as_of) = document.get("asOf").filter(|as_of| as_of.get("asked").is_some()) {
+        let as_of = serde_json::from_value(as_of.clone());
+        lines.extend(as_of.ok().map(|as_of| answers::print::as_of_line(&as_of)));
     }
     lines.join("\n")
 }

@@ -1,18 +1,18 @@
 //! `lineal get`, `log`, `trace`, `running`: what the history says.
 
-use std::{process::ExitCode, time::Duration};
+use std::{ops::Range, process::ExitCode, time::Duration};
 
 use clap::Args;
+use lineal_schemas::registry::Registry;
 
 use super::{
-    Failure, Place,
+    Asked, Failure, Place,
     access::{Reading, escape, get_json},
     maintain::whole_view,
-    print, print_json,
+    print, print_json, when,
 };
 use crate::{
     answers::{self, print::Style},
-    clock::{Clock as _, SystemClock},
     data_dir::DataDir,
     ledger::{self, View},
 };
@@ -23,7 +23,9 @@ use crate::{
 )]
 pub(super) struct Get {
     #[command(flatten)]
-    place: Place,
+    asked: Asked,
+    #[command(flatten)]
+    known: when::KnownAt,
     /// An index, an event id, an event digest, or the beginning of one
     #[arg(value_name = "INDEX|ID|DIGEST")]
     what: String,
@@ -37,9 +39,11 @@ pub(super) struct Get {
 
 impl Get {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let entry: answers::EntryAnswer = match Reading::open(&self.place)? {
-            Reading::Running(client) => get_json(&client, &format!("/v1/entries/{}", escape(&self.what)))?,
-            Reading::View(view) => answers::get(&view, &self.what)?,
+        let when = self.known.when()?;
+        let path = when::path(&format!("/v1/entries/{}", escape(&self.what)), &[], when);
+        let entry: answers::EntryAnswer = match Reading::of(&self.asked)? {
+            Reading::Running(client) => get_json(&client, &path)?,
+            Reading::View(view) => answers::get(&view, &self.what, when)?,
         };
         if self.body {
             let body = entry.body.as_ref().ok_or_else(|| Failure::new("its body has been erased"))?;
@@ -48,7 +52,7 @@ impl Get {
         if self.receipt {
             return raw(&entry.receipt);
         }
-        if self.place.json {
+        if self.asked.place.json {
             print_json(&entry)?;
         } else {
             print(&entry.to_text())?;
@@ -67,7 +71,9 @@ fn raw(text: &str) -> Result<ExitCode, Failure> {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lineal log --dir ledger\n  lineal log --last 20 --follow --dir ledger")]
+#[command(
+    after_help = "Examples:\n  lineal log --dir ledger\n  lineal log --last 20 --follow --dir ledger\n  lineal log --last 20 --known-at 03:12 --dir ledger\n\nIt reads the record itself, so it takes no --url: GET /tile/bodies/... serves the events of a ledger elsewhere."
+)]
 pub(super) struct Log {
     #[command(flatten)]
     place: Place,
@@ -78,8 +84,10 @@ pub(super) struct Log {
     #[arg(long, value_name = "COUNT")]
     last: Option<u64>,
     /// Go on as entries come
-    #[arg(long)]
+    #[arg(long, conflicts_with = "known_at")]
     follow: bool,
+    #[command(flatten)]
+    known: when::KnownAt,
 }
 
 /// Between two looks for new entries.
@@ -88,9 +96,16 @@ const POLL: Duration = Duration::from_millis(500);
 impl Log {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let mut view = whole_view(&self.place)?;
-        let mut next = self.last.map_or(self.from, |count| view.record.size().saturating_sub(count));
+        let known = answers::Moment::find(&view, self.known.when()?)?.size;
+        let known = if self.known.is_given() { known } else { view.record.size() };
+        let mut next = self.last.map_or(self.from, |count| known.saturating_sub(count));
+        if self.known.is_given() {
+            let registry = view.registry_at(known)?;
+            self.print_from(&view, &registry, next..known)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         loop {
-            self.print_from(&view, next)?;
+            self.print_from(&view, &view.registry(), next..view.record.size())?;
             next = view.record.size().max(next);
             if !self.follow {
                 return Ok(ExitCode::SUCCESS);
@@ -99,12 +114,11 @@ impl Log {
         }
     }
 
-    fn print_from(&self, view: &View, from: u64) -> Result<(), Failure> {
+    fn print_from(&self, view: &View, registry: &Registry, entries: Range<u64>) -> Result<(), Failure> {
         let mut failed = None;
-        let (registry, size) = (view.registry(), view.record.size());
-        let scanned = view.record.scan(from, size, &mut |stored| {
+        let scanned = view.record.scan(entries.start, entries.end.max(entries.start), &mut |stored| {
             if failed.is_none() {
-                let line = answers::log_line(&registry, &stored)?;
+                let line = answers::log_line(registry, &stored)?;
                 failed = self.print_line(&line).err();
             }
             Ok(())
@@ -135,25 +149,38 @@ impl Log {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n  lineal trace model/payments/fraud --dir ledger\n  lineal trace sha256:ab12cd34 --dir ledger\n  lineal trace ./model.json --dir ledger\n\nExit status: 0 complete, or up to a declared boundary; 1 broken; 2 not found or ambiguous."
+    after_help = "Examples:\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n  lineal trace model/payments/fraud --dir ledger\n  lineal trace sha256:ab12cd34 --dir ledger\n  lineal trace ./model.json --dir ledger\n  lineal trace service/payments/fraud@eu-1/prod --at 'yesterday 03:12' --dir ledger\n  lineal trace model/payments/fraud --url http://ledger.example:7311\n  lineal trace model/payments/fraud --dot --dir ledger | dot -Tsvg > trace.svg\n\nExit status: 0 complete, or up to a declared boundary; 1 broken; 2 not found or ambiguous."
 )]
 pub(super) struct Trace {
     #[command(flatten)]
-    place: Place,
+    asked: Asked,
+    #[command(flatten)]
+    moment: when::Moment,
     /// A service, a name, a digest or the beginning of one, an entry (#17), or a file in hand
     #[arg(value_name = "WHAT")]
     what: String,
+    /// Print the graph for Graphviz's dot
+    #[arg(long, conflicts_with_all = ["mermaid", "json"])]
+    dot: bool,
+    /// Print the graph as a Mermaid flowchart
+    #[arg(long, conflicts_with = "json")]
+    mermaid: bool,
 }
 
 impl Trace {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let what = answers::in_hand(&self.what)?.unwrap_or(self.what);
-        let trace: answers::Trace = match Reading::open(&self.place)? {
-            Reading::Running(client) => get_json(&client, &format!("/v1/trace?x={}", escape(&what)))?,
-            Reading::View(view) => answers::trace(&view, &what, SystemClock::start().wall())?,
+        let when = self.moment.when()?;
+        let trace: answers::Trace = match Reading::of(&self.asked)? {
+            Reading::Running(client) => get_json(&client, &when::path("/v1/trace", &[("x", Some(&what))], when))?,
+            Reading::View(view) => answers::trace(&view, &what, when)?,
         };
-        if self.place.json {
+        if self.asked.place.json {
             print_json(&trace)?;
+        } else if self.dot {
+            print(&trace.to_dot())?;
+        } else if self.mermaid {
+            print(&trace.to_mermaid())?;
         } else {
             print(&trace.to_text(style()))?;
         }
@@ -163,11 +190,13 @@ impl Trace {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lineal running --dir ledger\n  lineal running --env prod --dir ledger\n\nFrom observation alone: what was asked for is not what runs. Exit status: 0 something runs, 1 nothing, 2 unknown."
+    after_help = "Examples:\n  lineal running --dir ledger\n  lineal running --env prod --dir ledger\n  lineal running --at 03:12 --dir ledger\n  lineal running --at '2h ago' --known-at '2h ago' --dir ledger\n  lineal running --url http://ledger.example:7311\n\nFrom observation alone: what was asked for is not what runs. Exit status: 0 something runs, 1 nothing, 2 unknown."
 )]
 pub(super) struct Running {
     #[command(flatten)]
-    place: Place,
+    asked: Asked,
+    #[command(flatten)]
+    moment: when::Moment,
     /// Only services of this environment
     #[arg(long, value_name = "ENV")]
     env: Option<String>,
@@ -175,14 +204,12 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let running: answers::Running = match Reading::open(&self.place)? {
-            Reading::Running(client) => {
-                let query = self.env.as_deref().map(|env| format!("?env={}", escape(env))).unwrap_or_default();
-                get_json(&client, &format!("/v1/running{query}"))?
-            }
-            Reading::View(view) => answers::running(&view, self.env.as_deref(), SystemClock::start().wall())?,
+        let (when, env) = (self.moment.when()?, self.env.as_deref());
+        let running: answers::Running = match Reading::of(&self.asked)? {
+            Reading::Running(client) => get_json(&client, &when::path("/v1/running", &[("env", env)], when))?,
+            Reading::View(view) => answers::running(&view, env, when)?,
         };
-        if self.place.json {
+        if self.asked.place.json {
             print_json(&running)?;
         } else {
             print(&running.to_text(style()))?;
@@ -192,7 +219,7 @@ impl Running {
 }
 
 /// Colours on a terminal only, and not where they are unwanted.
-fn style() -> Style {
+pub(super) fn style() -> Style {
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
     if terminal && std::env::var_os("NO_COLOR").is_none() { Style::Coloured } else { Style::Plain }
 }

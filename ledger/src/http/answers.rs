@@ -17,7 +17,7 @@ use super::{
     status::{Problem, respond},
 };
 use crate::{
-    answers,
+    answers::{self, AnswerError, When, moment::spelling},
     ledger::{Ledger, View},
 };
 
@@ -25,6 +25,8 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/trace", get(trace))
         .route("/v1/running", get(running))
+        .route("/v1/timeline", get(timeline))
+        .route("/v1/windows", get(windows))
         .route("/v1/entries/{*what}", get(entry))
         .route("/v1/source", get(source))
         .route("/v1/keys", get(keys))
@@ -33,23 +35,48 @@ pub(super) fn routes() -> Router<App> {
 /// What something came from.
 async fn trace(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let what = required(query.as_deref(), "x")?;
-    answer(&app, move |ledger| Ok(answers::trace(&ledger.view, &what, ledger.now())?)).await
+    answer(&app, move |ledger| Ok(answers::trace(&ledger.view, &what, when(ledger, query.as_deref())?)?)).await
 }
 
 /// What runs.
 async fn running(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let env = parameter(query.as_deref(), "env");
-    answer(&app, move |ledger| Ok(answers::running(&ledger.view, env.as_deref(), ledger.now())?)).await
+    answer(&app, move |ledger| Ok(answers::running(&ledger.view, env.as_deref(), when(ledger, query.as_deref())?)?))
+        .await
+}
+
+/// What happened to something.
+async fn timeline(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let what = required(query.as_deref(), "x")?;
+    answer(&app, move |ledger| {
+        let when = when(ledger, query.as_deref())?;
+        let time = |name| {
+            let text = parameter(query.as_deref(), name);
+            text.map(|text| spelling::moment(&text, when.now)).transpose().map_err(AnswerError::Moment)
+        };
+        Ok(answers::timeline(&ledger.view, &what, (time("from")?, time("to")?), when)?)
+    })
+    .await
+}
+
+/// From when to when something served.
+async fn windows(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let what = required(query.as_deref(), "x")?;
+    answer(&app, move |ledger| Ok(answers::windows(&ledger.view, &what, when(ledger, query.as_deref())?)?)).await
 }
 
 /// One entry, by index, id, digest or the beginning of one.
-async fn entry(State(app): State<App>, Path(what): Path<String>) -> Result<Response, Problem> {
-    answer(&app, move |ledger| Ok(answers::get(&ledger.view, &what)?)).await
+async fn entry(
+    State(app): State<App>,
+    Path(what): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    answer(&app, move |ledger| Ok(answers::get(&ledger.view, &what, when(ledger, query.as_deref())?)?)).await
 }
 
 /// Who may say what.
-async fn keys(State(app): State<App>) -> Result<Response, Problem> {
-    answer(&app, move |ledger| Ok(answers::keys(&ledger.view.registry(), ledger.now()))).await
+async fn keys(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    answer(&app, move |ledger| Ok(answers::keys(&ledger.view, when(ledger, query.as_deref())?)?)).await
 }
 
 /// The head of a source: what its next event builds on.
@@ -73,6 +100,14 @@ async fn answer<T: Serialize>(
     let ledger = app.ledger.clone();
     let text = blocking(move || Ok(serde_json::to_string(&ask(&ledger)?)? + "\n")).await?;
     Ok(respond(StatusCode::OK, "application/json", text))
+}
+
+/// The place in time that `at` and `knownAt` name, in any spelling, by the ledger's own clock.
+fn when(ledger: &Ledger, query: Option<&str>) -> Result<When, AnswerError> {
+    let now = ledger.now();
+    let at = parameter(query, "at").map(|text| spelling::moment(&text, now)).transpose()?;
+    let known = parameter(query, "knownAt").map(|text| spelling::known(&text, now)).transpose()?;
+    Ok(When { now, at, known })
 }
 
 fn required(query: Option<&str>, name: &'static str) -> Result<String, Problem> {

@@ -164,14 +164,18 @@ impl IntoResponse for Problem {
 /// A question without an answer: about nothing (404), or not about one thing (409).
 const fn of_answer(error: &AnswerError) -> StatusCode {
     match error {
-        AnswerError::Unknown { .. } | AnswerError::Erased { .. } | AnswerError::Read(ReadError::NoSuchEntry { .. }) => {
-            StatusCode::NOT_FOUND
-        }
+        AnswerError::Unknown { .. }
+        | AnswerError::NotYet { .. }
+        | AnswerError::BeforeTheRecord { .. }
+        | AnswerError::Erased { .. }
+        | AnswerError::Read(ReadError::NoSuchEntry { .. }) => StatusCode::NOT_FOUND,
         AnswerError::Ambiguous { .. } | AnswerError::TooShort { .. } | AnswerError::NotTraceable { .. } => {
             StatusCode::CONFLICT
         }
-        AnswerError::Folder { .. } | AnswerError::File { .. } => StatusCode::BAD_REQUEST,
-        AnswerError::Read(_) | AnswerError::Index(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        AnswerError::Folder { .. } | AnswerError::File { .. } | AnswerError::Future { .. } | AnswerError::Moment(_) => {
+            StatusCode::BAD_REQUEST
+        }
+        AnswerError::Keys(_) | AnswerError::Read(_) | AnswerError::Index(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

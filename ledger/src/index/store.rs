@@ -43,6 +43,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// All pairs whose key begins with `prefix`, from the one at `from` on, in key order.
     fn scan(&self, prefix: &[u8], from: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
+    /// All pairs whose key begins with `prefix`, from the last one before `end` on backwards.
+    fn scan_back(&self, prefix: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
     /// Puts all of a batch or nothing.
     fn apply(&self, batch: Batch) -> Result<(), StoreError>;
     /// Makes what was applied durable.
@@ -90,6 +92,16 @@ impl Store for SledStore {
         Ok(())
     }
 
+    fn scan_back(&self, prefix: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        for pair in self.db.range(..end).rev() {
+            let (key, value) = pair?;
+            if !key.starts_with(prefix) || !visit(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn apply(&self, batch: Batch) -> Result<(), StoreError> {
         let mut puts = sled::Batch::default();
         for (key, value) in batch.puts {
@@ -122,6 +134,16 @@ impl Store for MemoryStore {
     fn scan(&self, prefix: &[u8], from: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
         for (key, value) in map.range(from.to_vec()..) {
+            if !key.starts_with(prefix) || !visit(key, value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_back(&self, prefix: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in map.range(..end.to_vec()).rev() {
             if !key.starts_with(prefix) || !visit(key, value) {
                 break;
             }

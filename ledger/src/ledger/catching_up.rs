@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lineal_schemas::{digest::EventDigest, facts::Facts, line::Line, registry::Registry, vocabulary::Payload};
 
-use super::LedgerError;
+use super::{LedgerError, View};
 use crate::{
     index::{Index, Projected},
     log::record::{ReadError, Record, StoredEntry},
@@ -76,7 +76,8 @@ impl CatchUp {
                     Some(facts) => self.sources.follow(entry.index, facts)?,
                     None => Vec::new(),
                 };
-                piece.push(Projected { index: entry.index, facts: facts.map(Arc::new), touches });
+                let received = entry.entry()?.received;
+                piece.push(Projected { index: entry.index, received, facts: facts.map(Arc::new), touches });
             }
             let applied = next(piece, self.sources.numbered());
             self.sources.forget(applied);
@@ -84,6 +85,24 @@ impl CatchUp {
         }
         Ok(())
     }
+}
+
+/// The keys as they stood after the first `size` entries.
+pub(super) fn registry_at(view: &View, size: u64) -> Result<Registry, LedgerError> {
+    let genesis = view.record.get(0)?;
+    let entry = genesis.entry()?;
+    let pinned = view.registry().genesis();
+    let facts = facts_of_stored(&genesis)?.ok_or(LedgerError::OtherGenesis { pinned, found: entry.event })?;
+    let mut registry =
+        Registry::create(&facts, &entry.signatures).map_err(|source| LedgerError::Registry { index: 0, source })?;
+    for index in view.index.key_events()?.into_iter().filter(|index| *index < size) {
+        let stored = view.record.get(index)?;
+        if let Some(Ok(payload)) = facts_of_stored(&stored)?.map(|facts| facts.payload) {
+            let applied = registry.apply(index, stored.entry()?.received, &payload);
+            applied.map_err(|source| LedgerError::Registry { index, source })?;
+        }
+    }
+    Ok(registry)
 }
 
 fn facts_of_stored(stored: &StoredEntry) -> Result<Option<Facts>, ReadError> {

@@ -62,7 +62,7 @@ pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
 }
 
-const SENDERS: [(&str, &str, &[&str]); 5] = [
+const SENDERS: [(&str, &str, &[&str]); 6] = [
     (
         "data",
         "data",
@@ -79,7 +79,8 @@ const SENDERS: [(&str, &str, &[&str]); 5] = [
     ("trainer", "trainer", &["run.completed", "run.started", "model.registered", "record.corrected"]),
     ("evaluator", "evaluator", &["evaluation.started", "evaluation.completed", "record.corrected"]),
     ("deployer", "deployer", &["deployment.requested", "deployment.removed", "deployment.rolledback"]),
-    ("observer", "observer", &["deployment.observed"]),
+    ("observer", "observer", &["deployment.observed", "record.corrected"]),
+    ("second", "observer", &["deployment.observed"]),
 ];
 
 impl World {
@@ -103,6 +104,16 @@ impl World {
         for (seed, (name, role, types)) in (3..).zip(SENDERS) {
             world.enrol(seed, name, role, types);
         }
+        world
+    }
+
+    /// Another ledger with the same past: a copy of a closed one, at the same time.
+    pub(crate) fn fork(&self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&self.path(), &dir.path().join("ledger"));
+        let clock = Arc::new(TestClock(AtomicI64::new(self.clock.wall().as_millis())));
+        let mut world = Self { ledger: None, clock, genesis: self.genesis, senders: BTreeMap::new(), dir };
+        world.open();
         world
     }
 
@@ -141,6 +152,13 @@ impl World {
 
     pub(crate) fn send_event(&mut self, by: &str, name: &str, subject: &str, data: &str) -> (u64, EventDigest) {
         self.clock.advance(1);
+        let signed = self.sign(by, name, subject, data, self.clock.wall());
+        let digest = signed.digest();
+        (self.submit(signed), digest)
+    }
+
+    /// The sender's next event, signed and not sent.
+    pub(crate) fn sign(&mut self, by: &str, name: &str, subject: &str, data: &str, time: Timestamp) -> Signed {
         let sender = self.senders.get_mut(by).unwrap();
         sender.sequence += 1;
         let place = own::Place {
@@ -148,18 +166,21 @@ impl World {
             sequence: sender.sequence,
             previous: sender.previous,
             ledger: Some(self.genesis),
-            time: self.clock.wall(),
+            time,
         };
         let event = own::event_bytes(&place, subject, name, &filled(data));
         let signed = Signed::sign(event, &[&sender.key]);
-        let digest = signed.digest();
-        sender.previous = Some(digest);
+        sender.previous = Some(signed.digest());
+        signed
+    }
+
+    pub(crate) fn submit(&self, signed: Signed) -> u64 {
         let ledger = self.ledger.as_ref().unwrap();
         let outcome = ledger.submit_and_wait(vec![signed]).remove(0);
         ledger.wait_for_index();
         match outcome {
-            Outcome::Committed { index } => (index, digest),
-            other => panic!("{name} about {subject}: {other:?}"),
+            Outcome::Committed { index } => index,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -217,6 +238,18 @@ impl World {
         world.register("model/wine/quality", "1", "weights-1", "");
         world.observe(SERVICE, &serving("weights-1"), "");
         world
+    }
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
     }
 }
 

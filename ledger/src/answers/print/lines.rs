@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{as_of_line, list, main_digest, signers};
+use super::{as_of_line, at_moment, list, main_digest, signers};
 use crate::answers::{
     entries::EntryAnswer,
     text,
@@ -41,7 +41,7 @@ pub(in crate::answers) fn trace_line(trace: &Trace, serving: Option<Serving>) ->
         }
         None => name,
     };
-    format!("{first}{from}{} ({})", goes_back(trace), ending(trace))
+    format!("{}{first}{from}{} ({})", at_moment(&trace.as_of), goes_back(trace), ending(trace))
 }
 
 fn serves(service: &str, serving: Serving, trace: &Trace) -> String {

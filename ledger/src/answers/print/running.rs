@@ -1,6 +1,6 @@
 //! What runs, as text.
 
-use super::{Colour, Style, as_of_line, main_digest, signers};
+use super::{Colour, Style, as_of_line, at_moment, main_digest, signers};
 use crate::answers::{
     running::{ComponentState, Running, ServiceState, SetState, Status},
     text::{self, age},
@@ -9,7 +9,7 @@ use crate::answers::{
 /// The answer in one line.
 pub(in crate::answers) fn line(running: &Running) -> String {
     let place = running.environment.as_ref().map_or_else(String::new, |place| format!(" in {place}"));
-    match running.services.as_slice() {
+    let answer = match running.services.as_slice() {
         [] => format!("nothing is known to run{place}"),
         [service] => service_line(service, running),
         services => {
@@ -24,12 +24,13 @@ pub(in crate::answers) fn line(running: &Running) -> String {
             }
             parts.join(", ")
         }
-    }
+    };
+    at_moment(&running.as_of) + &answer
 }
 
 fn service_line(service: &ServiceState, running: &Running) -> String {
     let (name, since, seen) = (&service.service, service.since, service.last_observed);
-    let models = sets(service);
+    let models = sets(service.serving_sets.iter().map(Shown::of));
     match (service.status, service.unknown_since) {
         (Status::Unknown, Some(unknown)) => format!("{name}  UNKNOWN since {unknown}; last seen {seen} with {models}"),
         (Status::Partial, _) => format!("{name}  seen in part: {models}, observed {} ago", age(seen, running.at)),
@@ -40,12 +41,26 @@ fn service_line(service: &ServiceState, running: &Running) -> String {
     }
 }
 
-fn sets(service: &ServiceState) -> String {
-    let several = service.serving_sets.len() > 1;
-    let each = service.serving_sets.iter().map(|set| {
-        let shown: Vec<&ComponentState> = main_components(set);
+/// A part of a serving set, for prose.
+pub(super) struct Shown<'a> {
+    pub(super) share: Option<&'a str>,
+    pub(super) components: &'a [ComponentState],
+}
+
+impl<'a> Shown<'a> {
+    fn of(set: &'a SetState) -> Self {
+        Self { share: set.share.as_deref(), components: &set.components }
+    }
+}
+
+/// Parts in prose: the models of each, or everything where there are none; shares where there are several.
+pub(super) fn sets<'a>(parts: impl IntoIterator<Item = Shown<'a>>) -> String {
+    let parts: Vec<Shown<'_>> = parts.into_iter().collect();
+    let several = parts.len() > 1;
+    let each = parts.iter().map(|part| {
+        let shown: Vec<&ComponentState> = main_components(part.components);
         let named = shown.iter().map(|component| component_label(component)).collect::<Vec<_>>().join(" + ");
-        match set.share.as_ref().filter(|_share| several) {
+        match part.share.filter(|_share| several) {
             Some(share) => format!("{share} {named}"),
             None => named,
         }
@@ -54,10 +69,10 @@ fn sets(service: &ServiceState) -> String {
     if sets.is_empty() { "nothing".to_owned() } else { sets }
 }
 
-fn main_components(set: &SetState) -> Vec<&ComponentState> {
+fn main_components(components: &[ComponentState]) -> Vec<&ComponentState> {
     let is_model = |component: &&ComponentState| matches!(component.role.as_str(), "model" | "adapter");
-    let models: Vec<_> = set.components.iter().filter(is_model).collect();
-    if models.is_empty() { set.components.iter().collect() } else { models }
+    let models: Vec<_> = components.iter().filter(is_model).collect();
+    if models.is_empty() { components.iter().collect() } else { models }
 }
 
 fn component_label(component: &ComponentState) -> String {

@@ -1,34 +1,43 @@
-//! What was seen of one service over time, the newest first.
+//! What was seen of one service over time, the newest first, from the answer's moment back.
 //!
-//! Read backwards from the end of the record, and only as far as the answer needs: nothing was seen after the ledger
-//! took it, so once the record's own time is before the last change, older entries can't add to the answer.
+//! Read from the index backwards, a page at a time and only as far as the answer needs; an event is read where what was
+//! seen is new. Promises that late entries stand where they were seen, and corrected ones as what was put in their
+//! place. Never looks past the moment or the known size. (docs/DESIGN.md)
 
-use std::{cmp::Reverse, rc::Rc};
-
-use lineal_schemas::{
-    timestamp::Timestamp,
-    vocabulary::{Payload, deployment::ServedSet},
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
 };
 
-use super::{holds, sets_of};
-use crate::answers::{
-    AnswerError,
-    graph::{Reader, Told},
+use lineal_schemas::{timestamp::Timestamp, vocabulary::deployment::ServedSet};
+
+use super::sets_of;
+use crate::{
+    answers::{
+        AnswerError,
+        graph::{Reader, Told},
+    },
+    index::seen::{Glimpse, SetsPrint, Sight},
 };
 
-/// A complete state of a service: an observation, or its end.
+/// A state of a service with its event: an observation, or its end.
 #[derive(Debug, Clone)]
 pub(in crate::answers) struct Seen {
-    /// When it was seen; never after the ledger took it.
-    pub(in crate::answers) at: Timestamp,
+    /// What the index holds of it.
+    pub(in crate::answers) glimpse: Glimpse,
     /// The event.
     pub(in crate::answers) told: Rc<Told>,
 }
 
 impl Seen {
-    /// The order of states: by when they were seen, then by place in the record.
-    pub(in crate::answers) fn order(&self) -> (Timestamp, u64) {
-        (self.at, self.told.index)
+    /// When it was seen; never after the ledger took it.
+    pub(in crate::answers) const fn at(&self) -> Timestamp {
+        self.glimpse.at
+    }
+
+    /// The order of states: by when they were seen, then as events are ordered.
+    pub(in crate::answers) fn order(&self) -> (Timestamp, &str, u64) {
+        self.told.order_at(self.glimpse.at)
     }
 
     /// What was seen; after the end, nothing.
@@ -38,97 +47,147 @@ impl Seen {
 }
 
 /// A service's complete states, the newest first, as far back as an answer needs them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::answers) struct History {
-    seen: Vec<Seen>,
-    /// The last incomplete observation.
+    service: String,
+    complete: Vec<Glimpse>,
+    /// Corrected entries, which stand elsewhere than the index has them; the oldest first.
+    corrected: Vec<Glimpse>,
+    hidden: BTreeSet<u64>,
+    before: Option<Timestamp>,
+    is_read: bool,
+    newest: Option<Seen>,
+    /// The last incomplete observation, where no complete one is later.
     pub(in crate::answers) partial: Option<Seen>,
 }
 
-/// Entries between two looks at whether enough has been read.
-const STEP: usize = 64;
+/// States in the first page that is read; each page after it is twice as long.
+const PAGE: usize = 16;
 
 impl History {
-    /// Reads what was seen of a service.
+    /// Reads the newest state of a service at the reader's moment.
     pub(in crate::answers) fn read(reader: &mut Reader<'_>, service: &str) -> Result<Self, AnswerError> {
-        let mut history = Self::default();
-        for (read, (index, kind)) in reader.about(service)?.into_iter().rev().enumerate() {
-            if !matches!(kind, "deployment.observed" | "deployment.removed") {
-                continue;
-            }
-            let Some(told) = reader.told(index)? else { continue };
-            let received = told.entry.received;
-            history.take(told);
-            if read % STEP == STEP - 1 && history.is_enough(reader, received)? {
-                break;
-            }
-        }
-        history.sort();
-        Ok(history)
-    }
-
-    fn sort(&mut self) {
-        self.seen.sort_by_key(|seen| Reverse(seen.order()));
-    }
-
-    fn take(&mut self, told: Rc<Told>) {
-        let (at, complete) = match &told.payload {
-            Payload::DeploymentObserved(observed) => {
-                let at = observed.observed_at.timestamp().unwrap_or(told.time);
-                (at.min(told.entry.received), observed.complete)
-            }
-            Payload::DeploymentRemoved(_) => (told.when(), true),
-            _ => return,
+        let (corrected, hidden) = corrected(reader, service)?;
+        let before = reader.moment().next();
+        let mut history = Self {
+            service: service.to_owned(),
+            complete: Vec::new(),
+            corrected,
+            hidden,
+            before,
+            is_read: false,
+            newest: None,
+            partial: None,
         };
-        let seen = Seen { at, told };
-        if complete {
-            self.seen.push(seen);
-        } else if self.partial.as_ref().is_none_or(|newest| seen.order() > newest.order()) {
-            self.partial = Some(seen);
-        }
-    }
-
-    /// Whether entries before one received at `received` can't change the newest state or since when its sets run.
-    fn is_enough(&mut self, reader: &mut Reader<'_>, received: Timestamp) -> Result<bool, AnswerError> {
-        self.sort();
-        let Some(newest) = self.seen.first() else { return Ok(false) };
-        if newest.at <= received {
-            return Ok(false);
-        }
-        for set in newest.sets() {
-            let mut changed = false;
-            for seen in self.seen.iter().take_while(|seen| seen.at > received) {
-                if !holds(reader, seen, set)? {
-                    changed = true;
-                    break;
-                }
-            }
-            if !changed {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        while history.newest.is_none() && history.page(reader)? {}
+        Ok(history)
     }
 
     /// The newest complete state, or the newest incomplete one where there is no other.
     pub(in crate::answers) fn newest(&self) -> Option<&Seen> {
-        self.seen.first().or(self.partial.as_ref())
+        self.newest.as_ref().or(self.partial.as_ref())
     }
 
     /// The oldest state of those that pass, from the newest back without one between that doesn't.
     pub(in crate::answers) fn since(
-        &self,
+        &mut self,
         reader: &mut Reader<'_>,
-        newest: &Seen,
-        mut passes: impl FnMut(&mut Reader<'_>, &Seen) -> Result<bool, AnswerError>,
+        mut passes: impl FnMut(&mut Reader<'_>, &[ServedSet]) -> Result<bool, AnswerError>,
     ) -> Result<Timestamp, AnswerError> {
-        let mut since = newest.at;
-        for seen in &self.seen {
-            if !passes(reader, seen)? {
+        let mut since = self.newest().map_or(Timestamp::MIN, Seen::at);
+        let mut known: HashMap<SetsPrint, bool> = HashMap::new();
+        for at in 0.. {
+            while self.complete.len() <= at && self.page(reader)? {}
+            let Some(glimpse) = self.complete.get(at) else { break };
+            let same = match known.get(&glimpse.sets) {
+                Some(same) => *same,
+                None => match reader.told(glimpse.index)? {
+                    Some(told) => passes(reader, sets_of(&told.payload).unwrap_or_default())?,
+                    None => continue,
+                },
+            };
+            known.insert(glimpse.sets, same);
+            if !same {
                 break;
             }
-            since = seen.at;
+            since = glimpse.at;
         }
         Ok(since)
     }
+
+    /// Every complete state, the oldest first.
+    pub(in crate::answers) fn all(mut self, reader: &mut Reader<'_>) -> Result<Vec<Glimpse>, AnswerError> {
+        while self.page(reader)? {}
+        self.complete.reverse();
+        Ok(self.complete)
+    }
+
+    /// Reads one page more; false where there is none.
+    fn page(&mut self, reader: &mut Reader<'_>) -> Result<bool, AnswerError> {
+        if self.is_read {
+            return Ok(false);
+        }
+        let wanted = self.complete.len().max(PAGE);
+        let size = reader.moment().size;
+        let mut page = reader.view().index.seen(&self.service, self.before, size, wanted)?;
+        self.is_read = page.len() < wanted;
+        self.before = page.last().map(|oldest| oldest.at).or(self.before);
+        let oldest = page.last().map(|oldest| oldest.at).filter(|_oldest| !self.is_read);
+        page.retain(|glimpse| !self.hidden.contains(&glimpse.index));
+        while let Some(glimpse) = self.corrected.pop_if(|newest| oldest.is_none_or(|oldest| newest.at >= oldest)) {
+            page.push(glimpse);
+        }
+        for glimpse in in_order(reader, page)? {
+            self.take(reader, glimpse)?;
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, reader: &mut Reader<'_>, glimpse: Glimpse) -> Result<(), AnswerError> {
+        let is_whole = glimpse.sight != Sight::Part;
+        let wanted = if is_whole { self.newest.is_none() } else { self.newest.is_none() && self.partial.is_none() };
+        if wanted {
+            // What is erased is not known any more.
+            let Some(told) = reader.told(glimpse.index)? else { return Ok(()) };
+            let place = if is_whole { &mut self.newest } else { &mut self.partial };
+            *place = Some(Seen { glimpse, told });
+        }
+        if is_whole {
+            self.complete.push(glimpse);
+        }
+        Ok(())
+    }
+}
+
+/// What corrections put in the place of states, the oldest first, and the entries that they replace.
+fn corrected(reader: &mut Reader<'_>, service: &str) -> Result<(Vec<Glimpse>, BTreeSet<u64>), AnswerError> {
+    let (mut corrected, mut hidden) = (Vec::new(), BTreeSet::new());
+    for event in reader.corrects(service)? {
+        let Some(index) = reader.by_event(&event)? else { continue };
+        let Some(told) = reader.told(index)?.filter(|told| told.corrected_by.is_some()) else { continue };
+        hidden.insert(index);
+        let glimpse = Glimpse::of(index, &told.payload, told.time, told.entry.received);
+        corrected.extend(glimpse.filter(|glimpse| reader.moment().is_past(glimpse.at)));
+    }
+    corrected.sort_by_key(|glimpse| glimpse.at);
+    Ok((corrected, hidden))
+}
+
+/// The newest first; those of one moment as their events are ordered, which takes reading them.
+fn in_order(reader: &mut Reader<'_>, mut page: Vec<Glimpse>) -> Result<Vec<Glimpse>, AnswerError> {
+    page.sort_by_key(|glimpse| std::cmp::Reverse(glimpse.at));
+    let mut ordered = Vec::with_capacity(page.len());
+    for moment in page.chunk_by(|one, other| one.at == other.at) {
+        if let [alone] = moment {
+            ordered.push(*alone);
+            continue;
+        }
+        let mut told = Vec::new();
+        for glimpse in moment {
+            told.extend(reader.told(glimpse.index)?.map(|told| Seen { glimpse: *glimpse, told }));
+        }
+        told.sort_by(|one, other| other.order().cmp(&one.order()));
+        ordered.extend(told.into_iter().map(|seen| seen.glimpse));
+    }
+    Ok(ordered)
 }

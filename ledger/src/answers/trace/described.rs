@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, rc::Rc};
 use lineal_schemas::vocabulary::Payload;
 
 use super::NodeKind;
-use crate::answers::graph::{Identity, Told};
+use crate::answers::{
+    Moment,
+    graph::{Identity, Told},
+};
 
 /// Kind, name and version of an artifact, as the last event that gave it one says.
 #[derive(Debug, Default, Clone)]
@@ -24,8 +27,13 @@ struct Naming {
 }
 
 impl Described {
-    pub(in crate::answers) fn of(identity: &Identity) -> Self {
-        let mut namings: Vec<_> = identity.said.iter().filter_map(|told| Some((naming(told)?, told.order()))).collect();
+    /// What it was called at that moment; where nothing called it anything yet, what it was called later.
+    pub(in crate::answers) fn of(identity: &Identity, moment: Moment) -> Self {
+        let named = |told| Some((naming(told)?, told.order()));
+        let mut namings: Vec<_> = identity.said.iter().filter_map(named).collect();
+        if namings.iter().any(|(_naming, said)| moment.is_past(said.0)) {
+            namings.retain(|(_naming, said)| moment.is_past(said.0));
+        }
         namings.sort_by(|(one, said), (other, later)| one.rank.cmp(&other.rank).then_with(|| said.cmp(later)));
         let Some((best, _order)) = namings.pop() else {
             return Self { kind: made_by(identity), ..Self::default() };

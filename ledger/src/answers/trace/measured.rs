@@ -15,7 +15,9 @@ const MAX_SHOWN: usize = 50;
 
 /// The measurements of a model: completed ones, and announced ones without a result.
 pub(super) fn of_model(reader: &Reader<'_>, identity: &Identity, model: usize) -> Vec<Measurement> {
-    let is_about = |told: &&Rc<Told>| identity.mentions(told).any(|mention| mention.relation == Relation::Subject);
+    let is_about = |told: &&Rc<Told>| {
+        reader.has_happened(told) && identity.mentions(told).any(|mention| mention.relation == Relation::Subject)
+    };
     let said: Vec<&Rc<Told>> = identity.said.iter().filter(is_about).collect();
     let completed: BTreeSet<&str> = said
         .iter()

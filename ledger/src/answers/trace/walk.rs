@@ -23,10 +23,10 @@ use lineal_schemas::{
 
 use super::{Edge, EdgeKind, End, Measurement, Node, NodeKind, described::Described, facts, measured};
 use crate::answers::{
-    AnswerError, NamedDigest,
+    AnswerError, Moment, NamedDigest,
     graph::{Identity, Reader, Told, strong},
     resolve::{Target, main_artifact},
-    running::{all_digests, due, history::History, sets_of},
+    running::{all_digests, history::History, sets_of},
 };
 
 mod artifact;
@@ -119,12 +119,7 @@ struct Walk<'r, 'v> {
 }
 
 /// Walks upstream from `target`.
-pub(super) fn walk(
-    reader: &mut Reader<'_>,
-    target: &Target,
-    now: Timestamp,
-    max_nodes: usize,
-) -> Result<Walked, AnswerError> {
+pub(super) fn walk(reader: &mut Reader<'_>, target: &Target, max_nodes: usize) -> Result<Walked, AnswerError> {
     let mut walk = Walk {
         reader,
         walked: Walked::default(),
@@ -134,7 +129,7 @@ pub(super) fn walk(
         drawn: HashSet::new(),
         max_nodes: max_nodes.max(1),
     };
-    walk.begin(target, now)?;
+    walk.begin(target)?;
     while let Some(step) = walk.open.pop_front() {
         match step {
             Step::Artifact(at, identity) => walk.artifact(at, identity.as_ref())?,
@@ -145,9 +140,9 @@ pub(super) fn walk(
 }
 
 impl Walk<'_, '_> {
-    fn begin(&mut self, target: &Target, now: Timestamp) -> Result<(), AnswerError> {
+    fn begin(&mut self, target: &Target) -> Result<(), AnswerError> {
         match target {
-            Target::Service(service) => self.begin_at_service(service, now),
+            Target::Service(service) => self.begin_at_service(service),
             Target::Artifact(artifact) => self.begin_at_artifact(artifact),
             Target::Event(index) => self.begin_at_event(*index),
         }
@@ -189,11 +184,11 @@ impl Walk<'_, '_> {
     /// At a model that was made outside and that nobody has a digest of: its registration says all that is known.
     fn begin_outside(&mut self, told: &Rc<Told>, registered: &ModelRegistered) -> Result<(), AnswerError> {
         let alone = Identity { digests: BTreeSet::new(), said: vec![told.clone()] };
-        let at = self.add(artifact_node(&registered.model, Some(&alone), NodeKind::Model));
+        let at = self.add(artifact_node(&registered.model, Some(&alone), NodeKind::Model, self.reader.moment()));
         self.outside(at, &alone, told, registered)
     }
 
-    fn begin_at_service(&mut self, service: &str, now: Timestamp) -> Result<(), AnswerError> {
+    fn begin_at_service(&mut self, service: &str) -> Result<(), AnswerError> {
         let history = History::read(self.reader, service)?;
         let Some(newest) = history.newest() else {
             let node = Node { name: Some(service.to_owned()), ..Node::new(NodeKind::Service) };
@@ -204,15 +199,15 @@ impl Walk<'_, '_> {
         };
         let status = match &newest.told.payload {
             Payload::DeploymentObserved(observed) => {
-                let overdue = due(newest.at, observed.next_within_seconds).filter(|due| *due < now);
+                let overdue = newest.glimpse.due().filter(|due| *due < self.reader.moment().at);
                 match overdue {
                     Some(since) => Serving::Unknown(since),
-                    None if observed.serving_set.is_empty() && observed.complete => Serving::Ended(newest.at),
+                    None if observed.serving_set.is_empty() && observed.complete => Serving::Ended(newest.at()),
                     None if observed.complete => Serving::Runs,
                     None => Serving::Partly,
                 }
             }
-            _ => Serving::Ended(newest.at),
+            _ => Serving::Ended(newest.at()),
         };
         self.service(&newest.told, sets_of(&newest.told.payload).unwrap_or_default(), Basis::Observed, status)
     }
@@ -337,7 +332,7 @@ impl Walk<'_, '_> {
         if let Some(at) = self.places.get(&key) {
             return Ok(Some((*at, identity)));
         }
-        let node = artifact_node(artifact, identity.as_deref(), hint);
+        let node = artifact_node(artifact, identity.as_deref(), hint, self.reader.moment());
         Ok(self.place(key, node).map(|at| (at, identity)))
     }
 
@@ -375,8 +370,8 @@ impl Walk<'_, '_> {
     }
 }
 
-fn artifact_node(artifact: &Artifact, identity: Option<&Identity>, hint: NodeKind) -> Node {
-    let described = identity.map(Described::of).unwrap_or_default();
+fn artifact_node(artifact: &Artifact, identity: Option<&Identity>, hint: NodeKind, moment: Moment) -> Node {
+    let described = identity.map(|identity| Described::of(identity, moment)).unwrap_or_default();
     let mut digests: Vec<NamedDigest> =
         identity.into_iter().flat_map(|identity| identity.digests.iter().cloned()).collect();
     let own = strong(artifact);

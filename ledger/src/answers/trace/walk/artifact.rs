@@ -272,10 +272,8 @@ impl Walk<'_, '_> {
 
     /// A digest proves identity, not survival: places that the bytes are gone from.
     fn gone(&mut self, at: usize, identity: &Identity) {
-        let mut said: Vec<&Rc<Told>> = identity.said.iter().collect();
-        said.sort_by_key(|told| told.order());
         let mut gone: Vec<(String, String)> = Vec::new();
-        for told in said {
+        for told in identity.said.iter().filter(|told| self.reader.has_happened(told)) {
             match &told.payload {
                 Payload::ArtifactDestroyed(destroyed) => {
                     let why = destroyed.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));

@@ -1,0 +1,164 @@
+//! The lines of one service: what was asked for, what was seen, and where the two part ways.
+//!
+//! A request stands until another replaces it, and what is declared or done past it does not replace it. So when what
+//! is seen had fulfilled the standing request, went elsewhere, and is back, something has put the request through again:
+//! that is said as REVERTED. Never says who did it: that is not on the record.
+
+use std::rc::Rc;
+
+use lineal_schemas::{
+    timestamp::Timestamp,
+    vocabulary::{Payload, deployment::ServedSet},
+};
+
+use super::{Draft, LineKind, line, parts};
+use crate::answers::{
+    AnswerError,
+    about::About,
+    graph::{Reader, Told},
+    running::{are_same, asks},
+    spells::{Spell, spells},
+};
+
+/// What a line is made from.
+enum Fact {
+    Seen { spell: Spell, before: Vec<ServedSet> },
+    Silent { spell: Spell, until: Option<Timestamp> },
+    Asked(Rc<Told>),
+    Corrected(Rc<Told>),
+}
+
+impl Fact {
+    fn order(&self) -> (Timestamp, &str, u64) {
+        match self {
+            Self::Seen { spell, .. } => spell.told.order_at(spell.first.at),
+            Self::Silent { spell, .. } => spell.told.order_at(spell.silent_since.unwrap_or(spell.last.at)),
+            Self::Asked(told) | Self::Corrected(told) => told.order(),
+        }
+    }
+}
+
+/// What stands, whether it was seen to be there since it was asked for, and what was seen last.
+#[derive(Default)]
+struct Standing {
+    request: Option<(u64, Vec<ServedSet>)>,
+    is_fulfilled: bool,
+    seen: Vec<ServedSet>,
+}
+
+/// Everything that happened at a service.
+pub(super) fn lines(reader: &mut Reader<'_>, service: &str, about: &About) -> Result<Vec<Draft>, AnswerError> {
+    let mut facts = seen(reader, service)?;
+    for told in reader.happened(service, &["deployment.requested", "deployment.rolledback"])? {
+        facts.push(Fact::Asked(told));
+    }
+    for told in reader.happened(service, &["record.corrected"])? {
+        facts.push(Fact::Corrected(told));
+    }
+    facts.sort_by(|one, other| one.order().cmp(&other.order()));
+    let mut standing = Standing::default();
+    let mut drafts = Vec::new();
+    for fact in facts {
+        drafts.push(match fact {
+            Fact::Seen { spell, before } => observed(reader, about, &spell, &before, &mut standing)?,
+            Fact::Silent { spell, until } => silent(reader, about, &spell, until),
+            Fact::Asked(told) => asked(reader, about, told, &mut standing)?,
+            Fact::Corrected(told) => corrected(reader, told)?,
+        });
+    }
+    Ok(drafts)
+}
+
+fn seen(reader: &mut Reader<'_>, service: &str) -> Result<Vec<Fact>, AnswerError> {
+    let spells = spells(reader, service)?;
+    let mut facts = Vec::new();
+    let mut before: Vec<ServedSet> = Vec::new();
+    for (at, spell) in spells.iter().enumerate() {
+        facts.push(Fact::Seen { spell: spell.clone(), before });
+        before = spell.sets().to_vec();
+        if spell.silent_since.is_some() {
+            let until = spells.get(at + 1).map(|next| next.first.at);
+            facts.push(Fact::Silent { spell: spell.clone(), until });
+        }
+    }
+    Ok(facts)
+}
+
+fn observed(
+    reader: &mut Reader<'_>,
+    about: &About,
+    spell: &Spell,
+    before: &[ServedSet],
+    standing: &mut Standing,
+) -> Result<Draft, AnswerError> {
+    let mut kind = if spell.is_end() { LineKind::Removed } else { LineKind::Observed };
+    let mut regarding = None;
+    if let Some((index, wanted)) = &standing.request
+        && are_same(reader, spell.sets(), wanted)?
+    {
+        if standing.is_fulfilled && !are_same(reader, before, wanted)? {
+            (kind, regarding) = (LineKind::Reverted, Some(*index));
+        }
+        standing.is_fulfilled = true;
+    }
+    standing.seen = spell.sets().to_vec();
+    let mut line = line(reader, &spell.told, kind);
+    line.at = spell.first.at;
+    line.until = Some(spell.last.at);
+    line.observations = Some(spell.observations);
+    line.regarding = regarding;
+    line.before = parts(reader, before)?;
+    line.after = parts(reader, spell.sets())?;
+    let is_about = holds(about, before) || holds(about, spell.sets());
+    Ok(Draft { line, told: spell.told.clone(), is_about })
+}
+
+fn silent(reader: &Reader<'_>, about: &About, spell: &Spell, until: Option<Timestamp>) -> Draft {
+    let mut line = line(reader, &spell.told, LineKind::Unknown);
+    line.at = spell.silent_since.unwrap_or(spell.last.at);
+    line.until = until;
+    Draft { line, told: spell.told.clone(), is_about: holds(about, spell.sets()) }
+}
+
+fn asked(
+    reader: &mut Reader<'_>,
+    about: &About,
+    told: Rc<Told>,
+    standing: &mut Standing,
+) -> Result<Draft, AnswerError> {
+    let (door, wanted) = asks(reader, &told)?.unwrap_or_default();
+    let before = standing.request.as_ref().map(|(_index, sets)| sets.clone()).unwrap_or_default();
+    let kind = match &told.payload {
+        Payload::DeploymentRolledback(_) => LineKind::RolledBack,
+        _ => LineKind::Requested,
+    };
+    let mut line = line(reader, &told, kind);
+    line.door = door;
+    line.before = parts(reader, &before)?;
+    line.after = parts(reader, &wanted)?;
+    let is_about = holds(about, &before) || holds(about, &wanted) || about.artifacts.is_empty();
+    if kind == LineKind::Requested {
+        standing.is_fulfilled = are_same(reader, &standing.seen, &wanted)?;
+        standing.request = Some((told.index, wanted));
+    } else if let Payload::DeploymentRolledback(rollback) = &told.payload {
+        line.regarding = match &rollback.restores {
+            Some(event) => reader.by_event(event)?,
+            None => None,
+        };
+    }
+    Ok(Draft { line, told, is_about })
+}
+
+/// That an event was corrected, and which.
+pub(super) fn corrected(reader: &mut Reader<'_>, told: Rc<Told>) -> Result<Draft, AnswerError> {
+    let mut line = line(reader, &told, LineKind::Corrected);
+    if let Payload::RecordCorrected(correction) = &told.payload {
+        line.regarding = reader.by_event(&correction.corrects)?;
+    }
+    Ok(Draft { line, told, is_about: true })
+}
+
+/// Whether what is asked about has a part in these; a service's own history holds all.
+fn holds(about: &About, sets: &[ServedSet]) -> bool {
+    about.artifacts.is_empty() || sets.iter().any(|set| about.holds(set))
+}
