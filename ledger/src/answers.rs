@@ -25,6 +25,7 @@ pub mod keys;
 pub mod moment;
 pub mod print;
 pub mod running;
+pub mod schemas;
 pub mod timeline;
 pub mod trace;
 pub mod windows;

@@ -187,6 +187,8 @@ GET  /v1/windows?x=<name>       from when to when it served
      [&at=<time>]               ... at that moment, as in 2026-11-24T03:12:00Z or 03:12
      [&knownAt=<time or index>] ... as it was known then
 GET  /v1/entries/<index or id>  one entry
+GET  /v1/keys                   who may say what
+GET  /v1/schemas/<name>         the JSON Schema of an answer, as running.v1.json
 GET  /v1/source?name=<source>     the head of a source: what its next event builds on
 GET  /healthz, /readyz, /metrics
 

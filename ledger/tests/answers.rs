@@ -24,6 +24,8 @@ mod moment;
 mod order;
 #[path = "answers/running.rs"]
 mod running;
+#[path = "answers/schemas.rs"]
+mod schemas;
 #[path = "answers/world.rs"]
 mod world;
 

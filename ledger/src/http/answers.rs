@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/running", get(running))
         .route("/v1/timeline", get(timeline))
         .route("/v1/windows", get(windows))
+        .route("/v1/schemas/{name}", get(schema))
         .route("/v1/entries/{*what}", get(entry))
         .route("/v1/source", get(source))
         .route("/v1/keys", get(keys))
@@ -72,6 +73,13 @@ async fn entry(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     answer(&app, move |ledger| Ok(answers::get(&ledger.view, &what, when(ledger, query.as_deref())?)?)).await
+}
+
+/// The JSON Schema of an answer.
+async fn schema(Path(name): Path<String>) -> Result<Response, Problem> {
+    let nowhere = || Problem::NoSuchPath(format!("/v1/schemas/{name}").chars().take(80).collect());
+    let text = answers::schemas::schema(&name).ok_or_else(nowhere)?;
+    Ok(respond(StatusCode::OK, "application/schema+json", text))
 }
 
 /// Who may say what.

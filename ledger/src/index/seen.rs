@@ -156,7 +156,7 @@ mod tests {
     use crate::index::store::{Batch, MemoryStore, SledStore, Store};
 
     fn glimpse(at: i64, index: u64) -> Glimpse {
-        let next_within = (index % 2 == 0).then_some(60);
+        let next_within = index.is_multiple_of(2).then_some(60);
         Glimpse { at: Timestamp::from_millis(at), index, sight: Sight::Part, next_within, sets: [7; 16] }
     }
 

@@ -34,9 +34,10 @@ pub(in crate::answers) fn timeline_line(timeline: &Timeline) -> String {
             format!("{service} is UNKNOWN since {}", one.at)
         }
         ([], Some(line)) => {
-            let service = line.service.as_deref().unwrap_or(asked);
+            let service = line.service.as_ref().filter(|service| *service != asked);
+            let service = service.map_or_else(String::new, |service| format!("{service}  "));
             format!(
-                "the last change that was seen: {service}  {} -> {} at {}",
+                "the last change that was seen: {service}{} -> {} at {}",
                 label(&line.before),
                 label(&line.after),
                 line.at
