@@ -9,10 +9,11 @@ use std::{
 };
 
 use lineal_ledger::{
+    answers::{self, Known, When},
     client::{Client, ClientError},
     data_dir::{self, Beginning, DataDir},
     http::Server,
-    ledger::{Ledger, Settings},
+    ledger::{Ledger, Settings, read_only},
 };
 use lineal_schemas::{digest::EventDigest, dsse::Signed, timestamp::Timestamp};
 use serde_json::json;
@@ -135,6 +136,60 @@ fn answers_are_documents_and_a_question_about_nothing_says_so() {
     assert_eq!((nothing.status, nothing.header("lineal-error")), (404, Some("unknown-name")));
     assert_eq!(served.get("/v1/entries/99").status, 404);
     assert_eq!(served.get("/v1/trace").status, 400);
+}
+
+/// The same question has the same JSON over the address, over the socket, and over the folder.
+#[test]
+fn a_moment_is_the_same_over_every_road() {
+    let mut served = Served::start();
+    let mut source = served.producer(10);
+    served.post(&source.snapshot());
+    let view = read_only(&served.dir()).unwrap();
+    let now = served.ledger.now();
+    let roads = [Client::at(&format!("http://{}", served.address)).unwrap(), served.client()];
+    let time = now.to_string();
+    for (query, when) in [
+        ("knownAt=2".to_owned(), When { known: Some(Known::Entry(2)), ..now.into() }),
+        (format!("at={time}&knownAt=%231"), When { at: Some(now), known: Some(Known::Entry(1)), now }),
+        (format!("at={time}"), When { at: Some(now), ..now.into() }),
+    ] {
+        let asked = |path: &str| {
+            roads.each_ref().map(|road| {
+                let (status, body) = road.get(&format!("{path}{query}")).unwrap();
+                assert_eq!(status, 200, "{path}{query}: {}", String::from_utf8_lossy(&body));
+                serde_json::from_slice::<serde_json::Value>(&body).unwrap()
+            })
+        };
+        let same = |found: [serde_json::Value; 2], expected: serde_json::Value| {
+            assert_eq!(found, [expected.clone(), expected], "{query}");
+        };
+        same(asked("/v1/running?"), json!(answers::running(&view, None, when).unwrap()));
+        same(asked("/v1/keys?"), answers::keys(&view, when).unwrap());
+        same(asked("/v1/entries/1?"), json!(answers::get(&view, "1", when).unwrap()));
+        if query != format!("at={time}&knownAt=%231") {
+            let x = format!("x={SUBJECT}&");
+            same(asked(&format!("/v1/trace?{x}")), json!(answers::trace(&view, SUBJECT, when).unwrap()));
+            same(asked(&format!("/v1/windows?{x}")), json!(answers::windows(&view, SUBJECT, when).unwrap()));
+            let bounds = (Some(Timestamp::MIN), Some(now));
+            let timeline = answers::timeline(&view, SUBJECT, bounds, when).unwrap();
+            same(asked(&format!("/v1/timeline?from={}&to={time}&{x}", Timestamp::MIN)), json!(timeline));
+        }
+    }
+    for (path, status, code) in [
+        ("/v1/running?at=tomorrow", 400, "malformed-moment"),
+        ("/v1/running?at=9999-01-01", 400, "moment-in-the-future"),
+        ("/v1/running?knownAt=1999-01-01", 404, "before-the-record"),
+        ("/v1/running?knownAt=4711", 404, "no-such-entry"),
+        ("/v1/schemas/none.v1.json", 404, "no-such-path"),
+    ] {
+        let reply = served.get(path);
+        assert_eq!((reply.status, reply.header("lineal-error")), (status, Some(code)), "{path}");
+    }
+    let schema = served.get("/v1/schemas/running.v1.json");
+    assert_eq!(schema.header("content-type"), Some("application/schema+json"));
+    for wrong in ["https://ledger.example", "ledger.example:7311", "http://", "http://h/?x=1"] {
+        assert!(matches!(Client::at(wrong), Err(ClientError::NotAnAddress(_))), "{wrong}");
+    }
 }
 
 #[test]
