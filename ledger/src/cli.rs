@@ -57,7 +57,7 @@ struct Asked {
     #[command(flatten)]
     place: Place,
     /// Ask the ledger that serves at this address instead, like `http://ledger.example:7311`
-    #[arg(long, value_name = "URL", env = "LINEAL_URL")]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
 

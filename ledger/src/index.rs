@@ -14,6 +14,7 @@
 //! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
 //! | `k` index | a key event |
+//! | `c` subject `\0` index | the type's place, of a correction of an event about that subject, and of every event about a service that sees nothing of it |
 //! | `o` service `\0` moment index | what an event saw of a service at that moment: 1 byte of kind, 8 of the seconds until the next look, 16 of a digest of what was seen |
 //!
 //! What every event has a place in stands 64 together under one key: sled pays by the key, in time and in memory. The
@@ -221,6 +222,31 @@ impl Index {
         Ok(found)
     }
 
+    /// The first entry about this subject.
+    pub fn first_about(&self, subject: &str) -> Result<Option<u64>, StoreError> {
+        let prefix = key(b'n', &[subject.as_bytes(), b"\0"]);
+        let mut found = None;
+        self.store.scan(&prefix, &prefix, &mut |key, value| {
+            let first = last_index(key).unwrap_or_default() * SHELF;
+            found = (first..).zip(value).find(|(_index, kind)| **kind != 0).map(|(index, _kind)| index);
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
+    /// Corrections of events about this subject, and where it is a service everything but what was seen of it: indices
+    /// with types, in order.
+    pub fn beside(&self, subject: &str) -> Result<Vec<(u64, &'static str)>, StoreError> {
+        let prefix = key(b'c', &[subject.as_bytes(), b"\0"]);
+        let mut found = Vec::new();
+        self.store.scan(&prefix, &prefix, &mut |key, value| {
+            let rule = value.first().and_then(|kind| kind.checked_sub(1)).and_then(|at| TYPES.get(usize::from(at)));
+            found.extend(last_index(key).zip(rule.map(|rule| rule.name)));
+            true
+        })?;
+        Ok(found)
+    }
+
     /// Subjects that begin with `prefix`, at most `limit`.
     pub fn subjects(&self, prefix: &str, limit: usize) -> Result<Vec<String>, StoreError> {
         let mut found: Vec<String> = Vec::new();
@@ -360,6 +386,8 @@ fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelves<'_>) -> R
     if let Some(glimpse) = Glimpse::of(entry.index, payload, facts.time, entry.received) {
         let (key, value) = glimpse.pair(&facts.subject);
         batch.put(key, value);
+    } else if facts.subject.starts_with("service/") || matches!(payload, Payload::RecordCorrected(_)) {
+        batch.put(key(b'c', &[facts.subject.as_bytes(), b"\0", &index]), [kind.unwrap_or_default()]);
     }
     for mention in payload.artifacts() {
         for prefix in strong_keys(mention.artifact) {

@@ -160,11 +160,16 @@ impl<'v> Reader<'v> {
     pub(super) fn subjects(&self, prefix: &str, limit: usize) -> Result<Vec<String>, AnswerError> {
         let mut subjects = Vec::new();
         for subject in self.view.index.subjects(prefix, limit)? {
-            if !self.moment.is_known_asked || !self.about(&subject)?.is_empty() {
+            if !self.moment.is_known_asked || self.is_known(&subject)? {
                 subjects.push(subject);
             }
         }
         Ok(subjects)
+    }
+
+    /// Whether anything about this subject is known.
+    pub(super) fn is_known(&self, subject: &str) -> Result<bool, AnswerError> {
+        Ok(self.view.index.first_about(subject)?.is_some_and(|index| index < self.moment.size))
     }
 
     /// The event of an entry; nothing where its body is erased.
@@ -237,8 +242,8 @@ impl<'v> Reader<'v> {
             return Ok(known.clone());
         }
         let mut corrections = Corrections::new();
-        for (index, kind) in self.about(subject)? {
-            if kind != "record.corrected" {
+        for (index, kind) in self.view.index.beside(subject)? {
+            if kind != "record.corrected" || index >= self.moment.size {
                 continue;
             }
             if let Some((entry, facts)) = self.facts(index)?
@@ -270,11 +275,16 @@ impl<'v> Reader<'v> {
         Ok(found)
     }
 
-    /// Events about a subject that had happened and have one of these types, the last said first.
-    pub(super) fn happened(&mut self, subject: &str, kinds: &[&str]) -> Result<Vec<Rc<Told>>, AnswerError> {
-        let mut told = self.told_about(subject, kinds)?;
-        told.retain(|told| self.has_happened(told));
-        Ok(told)
+    /// Events about a service that had happened and have one of these types, none of which sees it; the last said first.
+    pub(super) fn happened(&mut self, service: &str, kinds: &[&str]) -> Result<Vec<Rc<Told>>, AnswerError> {
+        let mut happened = Vec::new();
+        for (index, kind) in self.view.index.beside(service)? {
+            if index < self.moment.size && kinds.contains(&kind) {
+                happened.extend(self.told(index)?.filter(|told| self.has_happened(told)));
+            }
+        }
+        happened.sort_by(|one, other| other.order().cmp(&one.order()));
+        Ok(happened)
     }
 
     /// Events about a subject that have one of these types, the last said first, whenever they happened.

@@ -275,7 +275,7 @@ fn subject_named(reader: &mut Reader<'_>, subject: &str) -> Result<Option<Resolv
 fn newest(reader: &mut Reader<'_>, subject: &str, version: Option<&str>) -> Result<Option<Resolved>, AnswerError> {
     let kinds: &[&str] = match subject.split_once('/').map(|(kind, _rest)| kind) {
         Some("service") => {
-            let any = version.is_none() && !reader.about(subject)?.is_empty();
+            let any = version.is_none() && reader.is_known(subject)?;
             return Ok(any.then(|| Target::Service(subject.to_owned()).into()));
         }
         Some("model") => &["model.registered"],
