@@ -25,10 +25,14 @@ pub(crate) fn key(seed: u8) -> SecretKey {
 pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) ledger: Ledger,
-    genesis: EventDigest,
+    pub(crate) genesis: EventDigest,
 }
 
 pub(crate) fn begin(keys: &[SecretKey], follow: bool) -> Bench {
+    begin_as(keys, follow, Role::Data, TYPES[0].name, "dataset/bench/**")
+}
+
+pub(crate) fn begin_as(keys: &[SecretKey], follow: bool, role: Role, kind: &str, names: &str) -> Bench {
     let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target");
     let folder = tempfile::tempdir_in(target).unwrap();
     let dir = folder.path().join("ledger");
@@ -43,12 +47,12 @@ pub(crate) fn begin(keys: &[SecretKey], follow: bool) -> Bench {
     let dir = DataDir::find(&dir).unwrap();
     let ledger = Ledger::open(&dir, Arc::new(SystemClock::start()), settings).unwrap();
     let bench = Bench { folder, ledger, genesis: trust.genesis() };
-    bench.enroll(&roots[0], keys);
+    bench.enroll(&roots[0], keys, (role, kind, names));
     bench
 }
 
 impl Bench {
-    fn enroll(&self, root: &SecretKey, keys: &[SecretKey]) {
+    fn enroll(&self, root: &SecretKey, keys: &[SecretKey], (role, kind, names): (Role, &str, &str)) {
         let source = format!("lineal://bench.example/log/root/{}", root.keyid());
         let mut previous = None;
         for (sequence, key) in (1..).zip(keys) {
@@ -57,9 +61,9 @@ impl Bench {
                 public_key: key.public().to_pem().parse().unwrap(),
                 producer: format!("p{sequence}").parse().unwrap(),
                 sources: vec!["https://bench.example/**".parse().unwrap()],
-                roles: vec![Role::Data],
-                types: vec![TYPES[0].name.parse().unwrap()],
-                names: vec!["dataset/bench/**".parse().unwrap()],
+                roles: vec![role],
+                types: vec![kind.parse().unwrap()],
+                names: vec![names.parse().unwrap()],
                 not_before: None,
                 not_after: None,
                 origin: None,
