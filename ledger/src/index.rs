@@ -10,7 +10,8 @@
 //! | `q` number sequence/64 | 64 places of 8 bytes: one more than the index that holds it, the event or its refusal |
 //! | `x` digest | index of the refusal of that event |
 //! | `d` index/64 | 64 places of 16 bytes: the first 8 of the event's digest, the last 8 of its id |
-//! | `a` algorithm digest index | an event that mentions that artifact |
+//! | `a` algorithm digest index | an event that mentions that artifact: 1 where it describes it or gives it another digest, 0 where it merely uses it |
+//! | `v` algorithm digest subject | a service about which an event mentions that artifact |
 //! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
 //! | `k` index | a key event |
@@ -34,6 +35,7 @@ use lineal_schemas::{
     vocabulary::{
         Payload, TYPES,
         artifact::{Artifact, Attachment},
+        lineage::{Place, Relation},
     },
 };
 use serde::Deserialize;
@@ -265,12 +267,29 @@ impl Index {
         Ok(found)
     }
 
-    /// Indices of events that mention an artifact by this strong digest, in order.
+    /// Indices of events that describe the artifact of this strong digest, or give it another digest, in order. Those that
+    /// merely use it are left out: there may be any number of observations of one model.
     pub fn by_artifact(&self, algorithm: &str, hex: &str) -> Result<Vec<u64>, StoreError> {
-        match artifact_key(algorithm, hex) {
-            Some(prefix) => self.indices(&prefix),
-            None => Ok(Vec::new()),
-        }
+        let Some(prefix) = artifact_key(algorithm, hex) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        self.store.scan(&prefix, &prefix, &mut |key, value| {
+            found.extend(last_index(key).filter(|_index| value == [1]));
+            true
+        })?;
+        Ok(found)
+    }
+
+    /// Services about which events mention an artifact by this strong digest, sorted.
+    pub fn services_of(&self, algorithm: &str, hex: &str) -> Result<Vec<String>, StoreError> {
+        let Some(artifact) = artifact_key(algorithm, hex) else { return Ok(Vec::new()) };
+        let prefix = key(b'v', &[artifact.get(1..).unwrap_or_default()]);
+        let mut found = Vec::new();
+        self.store.scan(&prefix, &prefix, &mut |key, _value| {
+            let subject = key.get(prefix.len()..).unwrap_or_default();
+            found.push(String::from_utf8_lossy(subject).into_owned());
+            true
+        })?;
+        Ok(found)
     }
 
     /// Strong digests that begin with these hex digits and that entries below `size` mention, at most `limit`: algorithm
@@ -389,14 +408,20 @@ fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelves<'_>) -> R
     } else if facts.subject.starts_with("service/") || matches!(payload, Payload::RecordCorrected(_)) {
         batch.put(key(b'c', &[facts.subject.as_bytes(), b"\0", &index]), [kind.unwrap_or_default()]);
     }
-    for mention in payload.artifacts() {
-        for prefix in strong_keys(mention.artifact) {
-            batch.put([prefix, index.to_vec()].concat(), []);
+    for (prefix, says) in mentioned(payload) {
+        if facts.subject.starts_with("service/") {
+            let digest = prefix.get(1..).unwrap_or_default();
+            batch.put(key(b'v', &[digest, facts.subject.as_bytes()]), []);
         }
+        batch.put([prefix, index.to_vec()].concat(), [u8::from(says)]);
     }
     if let Payload::RecordCorrected(corrected) = payload {
         for prefix in corrected_keys(corrected.data.as_str()) {
-            batch.put([prefix, index.to_vec()].concat(), []);
+            if facts.subject.starts_with("service/") {
+                let digest = prefix.get(1..).unwrap_or_default();
+                batch.put(key(b'v', &[digest, facts.subject.as_bytes()]), []);
+            }
+            batch.put([prefix, index.to_vec()].concat(), [1]);
         }
         for attachment in corrected_attachments(corrected.data.as_str()) {
             batch.put(attachment_key(&attachment), index);
@@ -414,6 +439,27 @@ fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelves<'_>) -> R
         _ => {}
     }
     Ok(())
+}
+
+/// Whether an event that stands in this relation to an artifact describes it, rather than uses it.
+pub(crate) const fn is_description(relation: Relation) -> bool {
+    matches!(
+        relation,
+        Relation::Subject | Relation::Output | Relation::Same | Relation::AliasTo | Relation::Other(Place::Split)
+    )
+}
+
+/// Every strong digest that an event mentions, and whether it says more of that artifact than that it is used.
+fn mentioned(payload: &Payload) -> BTreeMap<Vec<u8>, bool> {
+    let mut mentioned = BTreeMap::new();
+    for mention in payload.artifacts() {
+        let keys: Vec<Vec<u8>> = strong_keys(mention.artifact).collect();
+        let says = is_description(mention.relation) || keys.len() > 1;
+        for key in keys {
+            *mentioned.entry(key).or_default() |= says;
+        }
+    }
+    mentioned
 }
 
 /// Every strong digest in the data of a correction, whatever type it corrects: that is only known from the other event.

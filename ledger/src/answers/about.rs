@@ -82,11 +82,9 @@ impl About {
     fn find_services(&mut self, reader: &mut Reader<'_>) -> Result<(), AnswerError> {
         for identity in self.artifacts.clone() {
             for digest in &identity.digests {
-                for index in reader.view().index.by_artifact(&digest.algorithm, &digest.value)? {
-                    if let Some(told) = reader.mentioning(index)?
-                        && told.subject.starts_with("service/")
-                    {
-                        self.services.insert(told.subject.clone());
+                for service in reader.view().index.services_of(&digest.algorithm, &digest.value)? {
+                    if reader.is_known(&service)? {
+                        self.services.insert(service);
                     }
                 }
             }

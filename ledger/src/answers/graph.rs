@@ -20,12 +20,12 @@ use lineal_schemas::{
         Payload,
         artifact::Artifact,
         ledger::RecordCorrected,
-        lineage::{Mention, Place, Relation},
+        lineage::{Mention, Relation},
     },
 };
 
 use super::{AnswerError, AsOf, EventRef, Moment, NamedDigest, Signer, When};
-use crate::{ledger::View, log::record::ReadError};
+use crate::{index::is_description, ledger::View, log::record::ReadError};
 
 /// Events kept in memory while an answer is made.
 const MAX_CACHED: usize = 8192;
@@ -355,7 +355,7 @@ impl<'v> Reader<'v> {
     }
 
     /// The event of an entry that mentions an artifact; a correction that does leads to what it corrects.
-    pub(super) fn mentioning(&mut self, index: u64) -> Result<Option<Rc<Told>>, AnswerError> {
+    fn mentioning(&mut self, index: u64) -> Result<Option<Rc<Told>>, AnswerError> {
         if index >= self.moment.size {
             return Ok(None);
         }
@@ -393,14 +393,6 @@ impl<'v> Reader<'v> {
             corrected_by: told.corrected_by,
         }
     }
-}
-
-/// Whether an event that stands in this relation to an artifact describes it, rather than uses it.
-const fn is_description(relation: Relation) -> bool {
-    matches!(
-        relation,
-        Relation::Subject | Relation::Output | Relation::Same | Relation::AliasTo | Relation::Other(Place::Split)
-    )
 }
 
 /// Who signed an entry's event, with what is known of the keys now.
