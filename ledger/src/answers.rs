@@ -21,6 +21,7 @@ mod spells;
 mod text;
 
 pub mod entries;
+pub mod impact;
 pub mod keys;
 pub mod moment;
 pub mod print;
@@ -31,6 +32,7 @@ pub mod trace;
 pub mod windows;
 
 pub use entries::{EntryAnswer, LogLine, get, log_line};
+pub use impact::{Impact, impact};
 pub use keys::keys;
 pub use moment::{Known, Moment, When};
 pub use print::Style;
@@ -76,6 +78,12 @@ pub enum AnswerError {
         kind: String,
         /// Its subject.
         subject: String,
+    },
+    /// Nothing can be made from it.
+    #[error("nothing is made from {what}: ask for a data set, a model, a transform or a file")]
+    NothingDownstream {
+        /// What it is.
+        what: String,
     },
     /// The event's bytes have been erased.
     #[error("the event of entry {index} has been erased: only its digest is left")]
@@ -147,6 +155,7 @@ impl AnswerError {
             Self::Ambiguous { .. } => "ambiguous-name",
             Self::TooShort { .. } => "prefix-too-short",
             Self::NotTraceable { .. } => "not-traceable",
+            Self::NothingDownstream { .. } => "nothing-downstream",
             Self::Erased { .. } => "event-erased",
             Self::Folder { .. } => "folder-in-hand",
             Self::File { .. } => "file-unreadable",
@@ -177,6 +186,7 @@ impl AnswerError {
             | Self::Moment(_)
             | Self::Keys(_)
             | Self::NotTraceable { .. }
+            | Self::NothingDownstream { .. }
             | Self::Erased { .. }
             | Self::File { .. }
             | Self::Read(_) => Vec::new(),

@@ -85,6 +85,8 @@ enum Command {
     Log(read::Log),
     /// Trace something to the data that it came from
     Trace(read::Trace),
+    /// What rests on something: live deployments first
+    Impact(read::Impact),
     /// What runs now, or ran at a moment
     Running(read::Running),
     /// What happened to a service, a model or anything else, a line a change
@@ -130,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Get(command) => command.run(),
         Command::Log(command) => command.run(),
         Command::Trace(command) => command.run(),
+        Command::Impact(command) => command.run(),
         Command::Running(command) => command.run(),
         Command::Timeline(command) => command.run(),
         Command::Windows(command) => command.run(),

@@ -22,6 +22,8 @@ mod histories;
 mod moment;
 #[path = "answers/order.rs"]
 mod order;
+#[path = "answers/impact.rs"]
+mod impact;
 #[path = "answers/running.rs"]
 mod running;
 #[path = "answers/schemas.rs"]

@@ -4,17 +4,19 @@
 //! that the answer itself does not hold.
 
 use super::{
-    NamedDigest, Signer, entries::EntryAnswer, running::Running, text, timeline::Timeline, trace::Trace,
-    windows::Windows,
+    NamedDigest, Signer, entries::EntryAnswer, impact::Impact, running::Running, text, timeline::Timeline,
+    trace::Trace, windows::Windows,
 };
 
 mod graph;
 mod history;
+mod impact;
 mod lines;
 mod running;
 mod tree;
 
 pub(super) use history::{timeline_line, windows_line};
+pub(super) use impact::line as impact_line;
 pub(super) use lines::{label, trace_line};
 pub(super) use running::line as running_line;
 
@@ -85,6 +87,13 @@ impl Windows {
     /// As text: the answer, a line for each interval, the tree size.
     pub fn to_text(&self, style: Style) -> String {
         history::windows(self, style)
+    }
+}
+
+impl Impact {
+    /// As text: the answer, what runs, what is in between, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        impact::text(self, style)
     }
 }
 

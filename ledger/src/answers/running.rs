@@ -300,7 +300,7 @@ pub(super) fn all_digests(artifact: &Artifact) -> Vec<NamedDigest> {
 }
 
 /// Whether an observation has a part of just these components, of whatever share.
-fn holds(reader: &mut Reader<'_>, seen: &[ServedSet], set: &ServedSet) -> Result<bool, AnswerError> {
+pub(super) fn holds(reader: &mut Reader<'_>, seen: &[ServedSet], set: &ServedSet) -> Result<bool, AnswerError> {
     for other in seen {
         if same_set(reader, set, other)? {
             return Ok(true);

@@ -17,9 +17,11 @@ use crate::ledger::View;
 
 pub(super) mod described;
 mod ends;
-mod facts;
+pub(super) mod facts;
 mod measured;
 pub(super) mod walk;
+
+pub(super) use walk::artifact_node;
 
 /// The most nodes of one answer.
 pub const MAX_NODES: usize = 100_000;
@@ -192,7 +194,7 @@ pub struct Node {
 }
 
 impl Node {
-    fn new(kind: NodeKind) -> Self {
+    pub(super) fn new(kind: NodeKind) -> Self {
         Self {
             kind,
             name: None,

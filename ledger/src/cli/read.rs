@@ -218,6 +218,37 @@ impl Running {
     }
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lineal impact dataset/payments/transactions --dir ledger\n  lineal impact sha256:ab12cd34 --dir ledger\n  lineal impact ./transactions.csv --dir ledger\n  lineal impact dataset/payments/transactions --at 'yesterday 03:12' --dir ledger\n\nExit status: 0 something that runs rests on it, 1 nothing does, 2 unknown, not found or ambiguous."
+)]
+pub(super) struct Impact {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    moment: when::Moment,
+    /// A name, a digest or the beginning of one, an entry (#17), or a file in hand
+    #[arg(value_name = "WHAT")]
+    what: String,
+}
+
+impl Impact {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let what = answers::in_hand(&self.what)?.unwrap_or(self.what);
+        let when = self.moment.when()?;
+        let impact: answers::Impact = match Reading::of(&self.asked)? {
+            Reading::Running(client) => get_json(&client, &when::path("/v1/impact", &[("x", Some(&what))], when))?,
+            Reading::View(view) => answers::impact(&view, &what, when)?,
+        };
+        if self.asked.place.json {
+            print_json(&impact)?;
+        } else {
+            print(&impact.to_text(style()))?;
+        }
+        Ok(ExitCode::from(impact.exit_code()))
+    }
+}
+
 /// Colours on a terminal only, and not where they are unwanted.
 pub(super) fn style() -> Style {
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());

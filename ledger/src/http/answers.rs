@@ -28,6 +28,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/timeline", get(timeline))
         .route("/v1/windows", get(windows))
         .route("/v1/schemas/{name}", get(schema))
+        .route("/v1/impact", get(impact))
         .route("/v1/entries/{*what}", get(entry))
         .route("/v1/source", get(source))
         .route("/v1/keys", get(keys))
@@ -37,6 +38,12 @@ pub(super) fn routes() -> Router<App> {
 async fn trace(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let what = required(query.as_deref(), "x")?;
     answer(&app, move |ledger| Ok(answers::trace(&ledger.view, &what, when(ledger, query.as_deref())?)?)).await
+}
+
+/// What rests on something.
+async fn impact(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let what = required(query.as_deref(), "x")?;
+    answer(&app, move |ledger| Ok(answers::impact(&ledger.view, &what, when(ledger, query.as_deref())?)?)).await
 }
 
 /// What runs.

@@ -169,9 +169,10 @@ const fn of_answer(error: &AnswerError) -> StatusCode {
         | AnswerError::BeforeTheRecord { .. }
         | AnswerError::Erased { .. }
         | AnswerError::Read(ReadError::NoSuchEntry { .. }) => StatusCode::NOT_FOUND,
-        AnswerError::Ambiguous { .. } | AnswerError::TooShort { .. } | AnswerError::NotTraceable { .. } => {
-            StatusCode::CONFLICT
-        }
+        AnswerError::Ambiguous { .. }
+        | AnswerError::TooShort { .. }
+        | AnswerError::NotTraceable { .. }
+        | AnswerError::NothingDownstream { .. } => StatusCode::CONFLICT,
         AnswerError::Folder { .. } | AnswerError::File { .. } | AnswerError::Future { .. } | AnswerError::Moment(_) => {
             StatusCode::BAD_REQUEST
         }

@@ -92,6 +92,9 @@ fn every_answer_is_as_its_schema_says() {
             check("timeline.v1.json", &answers::timeline(&view, asked, bounds, when).unwrap());
             check("windows.v1.json", &answers::windows(&view, asked, when).unwrap());
         }
+        for asked in ["model/wine/quality", "dataset/wine/red"] {
+            check("impact.v1.json", &answers::impact(&view, asked, when).unwrap());
+        }
         check("keys.v1.json", &answers::keys(&view, when).unwrap());
     }
     for index in 0..view.record.size() {

@@ -14,7 +14,7 @@ use lineal_schemas::vocabulary::{
 use super::{DataFacts, RunFacts};
 use crate::answers::{running::all_digests, text};
 
-pub(super) fn of_run(run: &RunCompleted) -> RunFacts {
+pub(in crate::answers) fn of_run(run: &RunCompleted) -> RunFacts {
     let environment = run.environment.as_ref();
     let versions = environment.and_then(|environment| environment.versions.as_ref());
     RunFacts {

@@ -370,7 +370,12 @@ impl Walk<'_, '_> {
     }
 }
 
-fn artifact_node(artifact: &Artifact, identity: Option<&Identity>, hint: NodeKind, moment: Moment) -> Node {
+pub(in crate::answers) fn artifact_node(
+    artifact: &Artifact,
+    identity: Option<&Identity>,
+    hint: NodeKind,
+    moment: Moment,
+) -> Node {
     let described = identity.map(|identity| Described::of(identity, moment)).unwrap_or_default();
     let mut digests: Vec<NamedDigest> =
         identity.into_iter().flat_map(|identity| identity.digests.iter().cloned()).collect();

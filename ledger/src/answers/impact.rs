@@ -1,0 +1,157 @@
+//! `impact`: from a file, a snapshot, a transform or a base model downstream to every run, model and live deployment.
+//!
+//! The trace's graph, walked the other way: nodes and edges mean the same, edges go upstream. Promises to walk all of
+//! it, once, finitely; that live deployments come first and are taken from what was seen to run, never from what was
+//! asked for; that a silent observer is never a no. Never joins on anything but strong digests. (docs/DESIGN.md)
+
+use lineal_schemas::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AnswerError, AsOf, EventRef, When,
+    graph::Reader,
+    resolve,
+    running::Status,
+    trace::{Edge, Node},
+};
+use crate::ledger::View;
+
+mod deployed;
+mod walk;
+
+/// The most nodes of one answer.
+pub const MAX_NODES: usize = 100_000;
+
+/// The answer to `lineal impact X`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Impact {
+    /// As asked.
+    pub asked: String,
+    /// The answer in one line.
+    pub answer: String,
+    /// Where it serves now, or did when it was last seen; what runs for sure first.
+    pub live: Vec<LiveUse>,
+    /// Services that asked for it or ran it, and were seen without it since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<FormerUse>,
+    /// The graph: what was asked for comes first, edges go upstream.
+    pub nodes: Vec<Node>,
+    /// What each node rests on.
+    pub edges: Vec<Edge>,
+    /// Evaluations that measured with something in the graph: their results may be worth less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evaluations: Vec<EventRef>,
+    /// Runs in the graph.
+    pub runs: usize,
+    /// Models and adapters in the graph, without what was asked for.
+    pub models: usize,
+    /// What puts the answer in doubt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Whether the limit of nodes was reached: the rest is left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// How far the record had come.
+    pub as_of: AsOf,
+}
+
+impl Impact {
+    /// 0: something that runs rests on it; 1: nothing does; 2: it is unknown of something, or of the rest.
+    pub fn exit_code(&self) -> u8 {
+        let seen = |status| self.live.iter().any(|one| one.status == status);
+        match (seen(Status::Running) || seen(Status::Partial), seen(Status::Unknown) || self.truncated) {
+            (true, _) => 0,
+            (false, true) => 2,
+            (false, false) => 1,
+        }
+    }
+}
+
+/// What kind of use it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UseKind {
+    /// A service answers with it.
+    Service,
+    /// A batch job scores with it.
+    Batch,
+}
+
+/// A deployment that rests on what was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveUse {
+    /// What kind of use it is.
+    pub kind: UseKind,
+    /// The service, or the job.
+    pub name: String,
+    /// Whether it is known to run.
+    pub status: Status,
+    /// Position of its node.
+    pub node: usize,
+    /// Position of the artifact that it serves.
+    pub serves: usize,
+    /// What the artifact does there; absent for a batch job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Its part of the traffic, as the observer wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
+    /// How many instances there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u64>,
+    /// Since when it has been seen there without a break.
+    pub since: Timestamp,
+    /// The last observation, or the last run.
+    pub last_observed: Timestamp,
+    /// When the next observation was due, where that has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_since: Option<Timestamp>,
+    /// Steps from what was asked for.
+    pub distance: usize,
+}
+
+/// A service that has moved on, or never came to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerUse {
+    /// The service.
+    pub name: String,
+    /// Position of the artifact.
+    pub serves: usize,
+    /// The last event that named it there.
+    pub event: EventRef,
+    /// Whether it was seen there, and not only asked for.
+    pub observed: bool,
+}
+
+/// What rests on what `asked` means, at a moment.
+pub fn impact(view: &View, asked: &str, when: impl Into<When>) -> Result<Impact, AnswerError> {
+    impact_within(view, asked, when, MAX_NODES)
+}
+
+/// As [`impact`], with at most so many nodes.
+pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, max_nodes: usize) -> Result<Impact, AnswerError> {
+    let mut reader = Reader::new(view, when.into())?;
+    let resolved = resolve::resolve_with(&mut reader, asked)?;
+    let walked = walk::walk(&mut reader, &resolved.target, max_nodes)?;
+    let found = deployed::find(&mut reader, &walked)?;
+    let (nodes, edges) = (walked.nodes, walked.edges);
+    let mut impact = Impact {
+        asked: asked.to_owned(),
+        answer: String::new(),
+        live: found.live,
+        former: found.former,
+        runs: nodes.iter().filter(|node| node.run.is_some()).count(),
+        models: nodes.iter().skip(1).filter(|node| node.kind == super::trace::NodeKind::Model).count(),
+        nodes,
+        edges,
+        evaluations: walked.evaluations,
+        warnings: resolved.notes,
+        truncated: walked.truncated,
+        as_of: reader.as_of(),
+    };
+    impact.answer = super::print::impact_line(&impact);
+    Ok(impact)
+}

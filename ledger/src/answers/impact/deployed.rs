@@ -1,0 +1,141 @@
+//! Which services and batch jobs use something in the graph now, and which did before.
+//!
+//! Promises to take it from the newest observation of each service, as `running` does. A batch job counts as live as long
+//! as its newest run used something in the graph: its outputs are in use until the next.
+
+use lineal_schemas::vocabulary::{Payload, values::Count};
+
+use super::{FormerUse, LiveUse, UseKind, walk::Walked};
+use crate::answers::{
+    AnswerError,
+    graph::Reader,
+    running::{
+        Status,
+        history::{History, Seen},
+        holds, sets_of,
+    },
+};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) live: Vec<LiveUse>,
+    pub(super) former: Vec<FormerUse>,
+}
+
+pub(super) fn find(reader: &mut Reader<'_>, walked: &Walked) -> Result<Found, AnswerError> {
+    let mut found = Found::default();
+    for (service, node) in &walked.services {
+        let mut history = History::read(reader, service)?;
+        let live = match history.newest().cloned() {
+            Some(newest) => uses(reader, walked, (service, *node), (&mut history, &newest))?,
+            None => Vec::new(),
+        };
+        if live.is_empty() {
+            found.former.extend(former(reader, walked, service)?);
+        }
+        found.live.extend(live);
+    }
+    for (job, runs) in &walked.batches {
+        found.live.extend(batch(reader, walked, job, runs)?);
+    }
+    // What runs for sure first, then what is nearest to what was asked for.
+    let rank = |status| match status {
+        Status::Running => 0,
+        Status::Partial => 1,
+        Status::Unknown => 2,
+    };
+    found.live.sort_by(|one, other| {
+        let key = |live: &LiveUse| (rank(live.status), live.distance);
+        key(one).cmp(&key(other)).then_with(|| one.name.cmp(&other.name))
+    });
+    Ok(found)
+}
+
+/// The parts of a service's newest state that hold something in the graph.
+fn uses(
+    reader: &mut Reader<'_>,
+    walked: &Walked,
+    (service, node): (&str, usize),
+    (history, newest): (&mut History, &Seen),
+) -> Result<Vec<LiveUse>, AnswerError> {
+    let Payload::DeploymentObserved(observed) = &newest.told.payload else { return Ok(Vec::new()) };
+    let unknown_since = newest.glimpse.due().filter(|due| *due < reader.moment().at);
+    let status = match (unknown_since, observed.complete) {
+        (Some(_), _) => Status::Unknown,
+        (None, false) => Status::Partial,
+        (None, true) => Status::Running,
+    };
+    let mut live = Vec::new();
+    for set in &observed.serving_set {
+        for component in &set.components {
+            let Some(serves) = reader.identity(&component.artifact)?.and_then(|identity| walked.place_of(&identity))
+            else {
+                continue;
+            };
+            live.push(LiveUse {
+                kind: UseKind::Service,
+                name: service.to_owned(),
+                status,
+                node,
+                serves,
+                role: Some(component.role.to_string()),
+                share: set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned()),
+                instances: set.instances.map(Count::get),
+                since: history.since(reader, |reader, seen| holds(reader, seen, set))?,
+                last_observed: newest.at(),
+                unknown_since,
+                distance: walked.distances.get(serves).copied().unwrap_or_default() + 1,
+            });
+        }
+    }
+    Ok(live)
+}
+
+/// The last event of a service that named something in the graph.
+fn former(reader: &mut Reader<'_>, walked: &Walked, service: &str) -> Result<Option<FormerUse>, AnswerError> {
+    let mut asked = None;
+    for told in reader.told_about(service, &["deployment.observed", "deployment.requested"])? {
+        let observed = matches!(told.payload, Payload::DeploymentObserved(_));
+        for component in sets_of(&told.payload).unwrap_or_default().iter().flat_map(|set| &set.components) {
+            let Some(serves) = reader.identity(&component.artifact)?.and_then(|identity| walked.place_of(&identity))
+            else {
+                continue;
+            };
+            let former = FormerUse { name: service.to_owned(), serves, event: reader.event_ref(&told), observed };
+            if observed {
+                return Ok(Some(former));
+            }
+            asked = asked.or(Some(former));
+        }
+    }
+    Ok(asked)
+}
+
+fn batch(
+    reader: &mut Reader<'_>,
+    walked: &Walked,
+    job: &str,
+    runs: &std::collections::BTreeMap<u64, usize>,
+) -> Result<Option<LiveUse>, AnswerError> {
+    let all = reader.told_about(job, &["run.completed"])?;
+    let affected = |index: u64| runs.get(&index).copied();
+    let Some((newest, node)) = all.first().and_then(|newest| Some((newest, affected(newest.index)?))) else {
+        return Ok(None);
+    };
+    let since = all.iter().take_while(|told| affected(told.index).is_some()).last().map(|told| told.when());
+    Ok(Some(LiveUse {
+        kind: UseKind::Batch,
+        name: job.to_owned(),
+        status: Status::Running,
+        node,
+        serves: walked.edges.iter().find(|edge| edge.from == node).map_or(0, |edge| edge.to),
+        role: None,
+        share: None,
+        instances: None,
+        since: since.unwrap_or_else(|| newest.when()),
+        last_observed: newest.when(),
+        unknown_since: None,
+        distance: walked.distances.get(node).copied().unwrap_or_default(),
+    }))
+}

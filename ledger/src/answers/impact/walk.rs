@@ -1,0 +1,365 @@
+//! The walk downstream: breadth first, each artifact, run and service once.
+//!
+//! An artifact leads to the runs that used it, and these to what they made; to the snapshots that were derived from it or
+//! are a part of it; to models that go back to it; to the services that named it. What only measured with it is listed and
+//! not followed. Never follows what an artifact was made from: that is the trace.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    rc::Rc,
+};
+
+use lineal_schemas::vocabulary::{
+    Payload,
+    artifact::{Artifact, Basis, Influence},
+    deployment::ComponentRole,
+    lineage::{Mention, Place, Relation},
+};
+
+use crate::answers::{
+    AnswerError, EventRef, NamedDigest,
+    graph::{Identity, Reader, Told},
+    resolve::{Target, main_artifact},
+    trace::{Edge, EdgeKind, Node, NodeKind, artifact_node, facts},
+};
+
+/// What the walk found.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    pub(super) nodes: Vec<Node>,
+    pub(super) edges: Vec<Edge>,
+    pub(super) evaluations: Vec<EventRef>,
+    /// Services that named something in the graph, with their nodes.
+    pub(super) services: BTreeMap<String, usize>,
+    /// Batch jobs whose runs are in the graph: the runs by their entries, with their nodes.
+    pub(super) batches: BTreeMap<String, BTreeMap<u64, usize>>,
+    /// Steps from what was asked for, node by node.
+    pub(super) distances: Vec<usize>,
+    pub(super) truncated: bool,
+    places: HashMap<Key, usize>,
+}
+
+impl Walked {
+    /// The node of an artifact, if it is in the graph.
+    pub(super) fn place_of(&self, identity: &Identity) -> Option<usize> {
+        let first = identity.digests.first()?;
+        self.places.get(&Key::Digest(first.clone())).copied()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Digest(NamedDigest),
+    Run(u64),
+}
+
+struct Walk<'r, 'v> {
+    reader: &'r mut Reader<'v>,
+    walked: Walked,
+    open: VecDeque<(usize, Rc<Identity>)>,
+    drawn: HashSet<(usize, usize, EdgeKind)>,
+    measured: BTreeSet<u64>,
+    max_nodes: usize,
+}
+
+/// Walks downstream from `target`.
+pub(super) fn walk(reader: &mut Reader<'_>, target: &Target, max_nodes: usize) -> Result<Walked, AnswerError> {
+    let mut walk = Walk {
+        reader,
+        walked: Walked::default(),
+        open: VecDeque::new(),
+        drawn: HashSet::new(),
+        measured: BTreeSet::new(),
+        max_nodes: max_nodes.max(1),
+    };
+    walk.begin(target)?;
+    while let Some((at, identity)) = walk.open.pop_front() {
+        walk.artifact(at, &identity)?;
+    }
+    Ok(walk.walked)
+}
+
+impl Walk<'_, '_> {
+    fn begin(&mut self, target: &Target) -> Result<(), AnswerError> {
+        match target {
+            Target::Artifact(artifact) => self.place_artifact(artifact, NodeKind::Artifact, 0).map(drop),
+            Target::Service(service) => Err(AnswerError::NothingDownstream { what: service.clone() }),
+            Target::Event(index) => {
+                let told = self.reader.told(*index)?.ok_or(AnswerError::Erased { index: *index })?;
+                if matches!(told.payload, Payload::RunCompleted(_)) {
+                    return self.run(&told, None, 0);
+                }
+                match main_artifact(&told.payload) {
+                    Some(artifact) => self.place_artifact(artifact, NodeKind::Artifact, 0).map(drop),
+                    None => Err(AnswerError::NothingDownstream { what: format!("{} {}", told.kind, told.subject) }),
+                }
+            }
+        }
+    }
+
+    fn artifact(&mut self, at: usize, identity: &Rc<Identity>) -> Result<(), AnswerError> {
+        let mut indices = BTreeSet::new();
+        for digest in &identity.digests {
+            indices.extend(self.reader.view().index.by_artifact(&digest.algorithm, &digest.value)?);
+        }
+        let mut seen = BTreeSet::new();
+        for index in indices {
+            let Some(told) = self.reader.mentioning(index)? else { continue };
+            if seen.insert(told.index) && self.reader.has_happened(&told) {
+                for mention in identity.mentions(&told) {
+                    self.mention(at, &told, mention)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What an event that mentions the artifact at a node leads to.
+    fn mention(&mut self, at: usize, told: &Rc<Told>, mention: Mention<'_>) -> Result<(), AnswerError> {
+        let distance = self.distance(at) + 1;
+        match (&told.payload, mention.relation) {
+            (Payload::RunCompleted(_) | Payload::RunStarted(_), Relation::Input { influence, role, basis })
+                if influence != Influence::Measurement =>
+            {
+                let edge = Edge { role: Some(role.to_string()), influence: Some(influence), basis, ..edge(told) };
+                self.run(told, Some((at, edge)), distance)
+            }
+            (Payload::EvaluationStarted(_) | Payload::EvaluationCompleted(_), relation) => {
+                if relation != Relation::Subject && self.measured.insert(told.index) {
+                    self.walked.evaluations.push(self.reader.event_ref(told));
+                }
+                Ok(())
+            }
+            (Payload::DatasetSnapshotted(_) | Payload::ModelRegistered(_), Relation::Other(place)) => {
+                match kind_of(place) {
+                    Some(kind) => self.descend(at, told, kind, distance),
+                    None => Ok(()),
+                }
+            }
+            // What is wrong with the whole may be wrong with each of its named parts.
+            (Payload::DatasetSnapshotted(_), Relation::Subject) => {
+                let split = Relation::Other(Place::Split);
+                for part in told.payload.artifacts().into_iter().filter(|mention| mention.relation == split) {
+                    self.follow(at, part.artifact, NodeKind::Dataset, edge_of(told, EdgeKind::PartOf), distance)?;
+                }
+                Ok(())
+            }
+            (
+                Payload::DeploymentObserved(_) | Payload::DeploymentRequested(_),
+                Relation::Component { set, role, .. },
+            ) => {
+                self.service(at, told, set, role, distance);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What an event is about descends from the artifact at a node.
+    fn descend(&mut self, at: usize, told: &Rc<Told>, kind: EdgeKind, distance: usize) -> Result<(), AnswerError> {
+        match main_artifact(&told.payload) {
+            Some(artifact) => {
+                let hint = if kind == EdgeKind::BaseModel { NodeKind::Model } else { NodeKind::Dataset };
+                self.follow(at, artifact, hint, edge_of(told, kind), distance)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn run(&mut self, told: &Rc<Told>, used: Option<(usize, Edge)>, distance: usize) -> Result<(), AnswerError> {
+        let known = self.walked.places.get(&Key::Run(told.index)).copied();
+        if known.is_none() && matches!(told.payload, Payload::RunStarted(_)) && self.is_over(told)? {
+            return Ok(());
+        }
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let node = Node {
+                    name: Some(told.subject.clone()),
+                    events: vec![self.reader.event_ref(told)],
+                    run: run_facts(told),
+                    notes: match told.payload {
+                        Payload::RunStarted(_) => vec!["started, and not finished".to_owned()],
+                        _ => Vec::new(),
+                    },
+                    ..Node::new(NodeKind::Run)
+                };
+                let Some(at) = self.place(Key::Run(told.index), node, distance) else { return Ok(()) };
+                at
+            }
+        };
+        if let Some((upstream, edge)) = used {
+            self.draw(Edge { from: at, to: upstream, relation: EdgeKind::Input, ..edge });
+        }
+        if known.is_some() {
+            return Ok(());
+        }
+        if is_batch(told) {
+            self.walked.batches.entry(told.subject.clone()).or_default().insert(told.index, at);
+        }
+        for made in told.payload.artifacts().into_iter().filter(|mention| mention.relation == Relation::Output) {
+            self.follow(at, made.artifact, NodeKind::Artifact, edge_of(told, EdgeKind::Run), distance + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a run that was started has ended since: then the event of its end says more.
+    fn is_over(&mut self, started: &Told) -> Result<bool, AnswerError> {
+        let Some(id) = run_id(&started.payload) else { return Ok(false) };
+        let ends = self.reader.told_about(&started.subject, &["run.completed", "run.failed"])?;
+        Ok(ends.iter().any(|end| run_id(&end.payload) == Some(id)))
+    }
+
+    fn service(&mut self, at: usize, told: &Rc<Told>, set: usize, role: ComponentRole, distance: usize) {
+        let node = match self.walked.services.get(&told.subject) {
+            Some(node) => *node,
+            None => {
+                if self.is_full() {
+                    return;
+                }
+                let node = Node { name: Some(told.subject.clone()), ..Node::new(NodeKind::Service) };
+                let node = self.add(node, distance);
+                self.walked.services.insert(told.subject.clone(), node);
+                node
+            }
+        };
+        let basis =
+            if matches!(told.payload, Payload::DeploymentObserved(_)) { Basis::Observed } else { Basis::Declared };
+        self.draw(Edge {
+            from: node,
+            to: at,
+            role: Some(role.to_string()),
+            serving_set: Some(set),
+            basis,
+            ..edge_of(told, EdgeKind::Component)
+        });
+    }
+
+    /// An artifact downstream of the one at a node.
+    fn follow(
+        &mut self,
+        upstream: usize,
+        artifact: &Artifact,
+        hint: NodeKind,
+        edge: Edge,
+        distance: usize,
+    ) -> Result<(), AnswerError> {
+        if let Some(at) = self.place_artifact(artifact, hint, distance)?
+            && at != upstream
+        {
+            self.draw(Edge { from: at, to: upstream, ..edge });
+        }
+        Ok(())
+    }
+
+    /// The place of an artifact's node; a new one is walked from. Nothing comes after what has no strong digest.
+    fn place_artifact(
+        &mut self,
+        artifact: &Artifact,
+        hint: NodeKind,
+        distance: usize,
+    ) -> Result<Option<usize>, AnswerError> {
+        let identity = self.reader.identity(artifact)?;
+        let Some((identity, first)) =
+            identity.and_then(|identity| identity.digests.first().cloned().map(|first| (identity, first)))
+        else {
+            let node = artifact_node(artifact, None, hint, self.reader.moment());
+            return Ok((!self.is_full()).then(|| self.add(node, distance)));
+        };
+        let key = Key::Digest(first);
+        if let Some(at) = self.walked.places.get(&key) {
+            return Ok(Some(*at));
+        }
+        let node = artifact_node(artifact, Some(&identity), hint, self.reader.moment());
+        let placed = self.place(key, node, distance);
+        if let Some(at) = placed {
+            self.open.push_back((at, identity));
+        }
+        Ok(placed)
+    }
+
+    fn place(&mut self, key: Key, node: Node, distance: usize) -> Option<usize> {
+        if self.is_full() {
+            return None;
+        }
+        let at = self.add(node, distance);
+        self.walked.places.insert(key, at);
+        Some(at)
+    }
+
+    fn is_full(&mut self) -> bool {
+        self.walked.truncated |= self.walked.nodes.len() >= self.max_nodes;
+        self.walked.truncated
+    }
+
+    fn add(&mut self, node: Node, distance: usize) -> usize {
+        self.walked.nodes.push(node);
+        self.walked.distances.push(distance);
+        self.walked.nodes.len() - 1
+    }
+
+    fn distance(&self, at: usize) -> usize {
+        self.walked.distances.get(at).copied().unwrap_or_default()
+    }
+
+    fn draw(&mut self, edge: Edge) {
+        if self.drawn.insert((edge.from, edge.to, edge.relation)) {
+            self.walked.edges.push(edge);
+        }
+    }
+}
+
+/// What stands in this place went into what the event is about.
+const fn kind_of(place: Place) -> Option<EdgeKind> {
+    Some(match place {
+        Place::DerivedFrom => EdgeKind::DerivedFrom,
+        Place::Source => EdgeKind::Source,
+        Place::Split => EdgeKind::Part,
+        Place::SubsetOf => EdgeKind::SubsetOf,
+        Place::Transform => EdgeKind::Transform,
+        Place::BaseModel => EdgeKind::BaseModel,
+        Place::Code | Place::Image | Place::Lockfile | Place::Harness | Place::Baseline | Place::Policy => return None,
+    })
+}
+
+/// An edge that an event declares; its ends and its kind are filled in.
+const fn edge(told: &Told) -> Edge {
+    edge_of(told, EdgeKind::Input)
+}
+
+const fn edge_of(told: &Told, relation: EdgeKind) -> Edge {
+    Edge {
+        from: 0,
+        to: 0,
+        relation,
+        role: None,
+        influence: None,
+        serving_set: None,
+        share: None,
+        basis: Basis::Declared,
+        ancestry: true,
+        cycle: false,
+        event: Some(told.index),
+    }
+}
+
+fn run_facts(told: &Told) -> Option<crate::answers::trace::RunFacts> {
+    match &told.payload {
+        Payload::RunCompleted(run) => Some(facts::of_run(run)),
+        _ => None,
+    }
+}
+
+fn run_id(payload: &Payload) -> Option<&str> {
+    match payload {
+        Payload::RunStarted(run) => Some(run.run_id.as_str()),
+        Payload::RunCompleted(run) => Some(run.run_id.as_str()),
+        Payload::RunFailed(run) => Some(run.run_id.as_str()),
+        _ => None,
+    }
+}
+
+fn is_batch(told: &Told) -> bool {
+    use lineal_schemas::vocabulary::run::JobKind;
+    matches!(&told.payload, Payload::RunCompleted(run) if run.job.kind == JobKind::Score)
+}

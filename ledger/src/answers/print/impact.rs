@@ -1,0 +1,126 @@
+//! What rests on something, as text: what runs first.
+
+use super::{Colour, Style, as_of_line, label, list};
+use crate::answers::{
+    impact::{Impact, LiveUse, UseKind},
+    running::Status,
+    text::{self, age},
+    trace::{EdgeKind, Node},
+};
+
+/// The answer in one line.
+pub(in crate::answers) fn line(impact: &Impact) -> String {
+    let what = impact.nodes.first().map_or_else(|| impact.asked.clone(), label);
+    let count = |status| {
+        let uses = impact.live.iter().filter(|live| live.status == status);
+        uses.map(|live| &live.name).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let (sure, partly, unknown) = (count(Status::Running), count(Status::Partial), count(Status::Unknown));
+    let beside = format!("{}, {}", text::count(impact.models, "model"), text::count(impact.runs, "run"));
+    if sure + partly == 0 {
+        let doubt = if unknown == 0 {
+            String::new()
+        } else {
+            format!("; UNKNOWN of {}", list(&names(impact, Status::Unknown)))
+        };
+        return format!("nothing that is seen to run rests on {what}{doubt} ({beside})");
+    }
+    let mut parts = vec![format!("{} LIVE", sure + partly)];
+    if unknown > 0 {
+        parts.push(format!("{unknown} UNKNOWN"));
+    }
+    let mut named = names(impact, Status::Running);
+    named.extend(names(impact, Status::Partial));
+    let rest = if sure + partly == 1 { "rests" } else { "rest" };
+    format!("{}: {} {rest} on {what} ({beside})", parts.join(", "), list(&named))
+}
+
+/// Each name once, with its share where it has one.
+fn names(impact: &Impact, status: Status) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for live in impact.live.iter().filter(|live| live.status == status) {
+        let name = match &live.share {
+            Some(share) if share != "1" => format!("{} (share {share})", live.name),
+            _ => live.name.clone(),
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+pub(super) fn text(impact: &Impact, style: Style) -> String {
+    let mut lines = vec![impact.answer.clone()];
+    if !impact.live.is_empty() {
+        lines.push(String::new());
+        lines.extend(impact.live.iter().flat_map(|live| live_lines(impact, live, style)));
+    }
+    for former in &impact.former {
+        let what = impact.nodes.get(former.serves).map_or_else(String::new, label);
+        let how = if former.observed { "no longer seen" } else { "asked for, never seen" };
+        lines.push(format!("  {}  {how}: {what} (#{} {})", former.name, former.event.index, former.event.time));
+    }
+    let middle: Vec<&Node> = impact.nodes.iter().skip(1).filter(|node| !is_service(node)).collect();
+    if !middle.is_empty() {
+        lines.push(String::new());
+        lines.push("what rests on it:".to_owned());
+        lines.extend(middle.iter().map(|node| node_line(node)));
+    }
+    if !impact.evaluations.is_empty() {
+        lines.push(String::new());
+        lines.push("measured with it:".to_owned());
+        lines.extend(impact.evaluations.iter().map(|event| format!("  {} #{}", event.subject, event.index)));
+    }
+    lines.extend(impact.warnings.iter().map(|warning| style.paint(Colour::Yellow, &format!("warning: {warning}"))));
+    if impact.truncated {
+        lines.push(style.paint(Colour::Red, "the limit of nodes was reached: the rest is left out"));
+    }
+    lines.push(as_of_line(&impact.as_of));
+    lines.join("\n") + "\n"
+}
+
+fn is_service(node: &Node) -> bool {
+    node.kind == crate::answers::trace::NodeKind::Service
+}
+
+fn node_line(node: &Node) -> String {
+    let note = if node.notes.is_empty() { String::new() } else { format!(" ({})", node.notes.join("; ")) };
+    let events: Vec<String> = node.events.iter().map(|event| format!("#{}", event.index)).collect();
+    format!("  {} {} {}{note}", node.kind.as_str(), label(node), events.join(" ")).trim_end().to_owned()
+}
+
+fn live_lines(impact: &Impact, live: &LiveUse, style: Style) -> Vec<String> {
+    let share = live.share.as_ref().map_or_else(String::new, |share| format!("  share {share}"));
+    let instances = live.instances.map_or_else(String::new, |count| format!("  {count} instances"));
+    let ago = age(live.last_observed, impact.as_of.at);
+    let (status, colour) = match (live.status, live.kind, live.unknown_since) {
+        (Status::Unknown, _, since) => {
+            let since = since.map_or_else(String::new, |since| format!(" since {since}"));
+            (format!("UNKNOWN{since}, last seen {}", live.last_observed), Colour::Yellow)
+        }
+        (_, UseKind::Batch, _) => (format!("LIVE  batch job, last run {ago} ago"), Colour::Red),
+        (Status::Partial, ..) => (format!("LIVE, seen in part {ago} ago"), Colour::Red),
+        (Status::Running, ..) => (format!("LIVE since {}, seen {ago} ago", live.since), Colour::Red),
+    };
+    let path: Vec<String> =
+        path(impact, live.serves).into_iter().filter_map(|at| impact.nodes.get(at)).map(label).collect();
+    vec![
+        format!("  {}{share}{instances}  {}", live.name, style.paint(colour, &status)),
+        format!("    {}", path.join(" <- ")),
+    ]
+}
+
+/// From a node upstream to what was asked for, the shortest way.
+fn path(impact: &Impact, from: usize) -> Vec<usize> {
+    let mut path = vec![from];
+    let mut at = from;
+    while at != 0 {
+        // Nodes are in the order of the walk: the first that leads here is the nearest to what was asked for.
+        let up = impact.edges.iter().filter(|edge| edge.from == at && edge.relation != EdgeKind::Component);
+        let Some(next) = up.map(|edge| edge.to).filter(|to| *to < at).min() else { break };
+        path.push(next);
+        at = next;
+    }
+    path
+}

@@ -1,0 +1,170 @@
+//! What rests on something: downstream to what was seen to run, and nothing else.
+
+use lineal_ledger::answers::{
+    Impact, When,
+    impact::{UseKind, impact_within},
+};
+
+use super::*;
+
+fn impact(world: &World, asked: &str) -> Impact {
+    let impact = answers::impact(&world.view(), asked, world.clock.wall()).unwrap();
+    let json = serde_json::to_string(&impact).unwrap();
+    assert_eq!(serde_json::from_str::<Impact>(&json).unwrap(), impact, "the JSON holds all of it");
+    let text = impact.to_text(Style::Plain);
+    assert_eq!(text.lines().next(), Some(impact.answer.as_str()), "line 1 is the answer");
+    assert!(text.trim_end().ends_with(ORIGIN), "{text}");
+    impact
+}
+
+/// The names of all runs and artifacts in the graph.
+fn names(impact: &Impact) -> Vec<String> {
+    impact.nodes.iter().filter_map(|node| node.name.clone()).collect()
+}
+
+#[test]
+fn a_snapshot_leads_to_the_deployment_that_rests_on_it() {
+    let world = World::deployed();
+    let found = impact(&world, "dataset/wine/red");
+    assert_eq!(found.exit_code(), 0);
+    assert_eq!((found.live.len(), found.models, found.runs), (1, 1, 1));
+    let live = &found.live[0];
+    assert_eq!((live.name.as_str(), live.status, live.kind), (SERVICE, Status::Running, UseKind::Service));
+    assert_eq!(found.nodes[live.serves].name.as_deref(), Some("model/wine/quality"));
+    let data = &hash("red")[..12];
+    let expected = format!("1 LIVE: {SERVICE} rests on dataset/wine/red v2026-11 sha256:{data}… (1 model, 1 run)");
+    assert_eq!(found.answer, expected);
+    let text = found.to_text(Style::Plain);
+    let way = format!("<- job/wine/train run run-1 <- dataset/wine/red v2026-11 sha256:{data}…");
+    assert!(text.contains(&way), "{text}");
+    // Edges mean what they mean in a trace: each rests on the next.
+    let trace = world.trace(SERVICE);
+    for edge in &trace.edges {
+        let ends = |nodes: &[answers::trace::Node], from: usize, to: usize| {
+            (nodes[from].name.clone(), nodes[to].name.clone(), nodes[to].digests.clone())
+        };
+        let same = found.edges.iter().any(|other| {
+            other.relation == edge.relation
+                && ends(&found.nodes, other.from, other.to) == ends(&trace.nodes, edge.from, edge.to)
+        });
+        assert!(same || edge.relation == EdgeKind::Code, "{edge:?}");
+    }
+}
+
+#[test]
+fn what_was_replaced_or_only_asked_for_is_not_live() {
+    let mut world = World::deployed();
+    world.train("run-2", "white", "weights-2");
+    world.observe(SERVICE, &serving("weights-2"), "");
+    let found = impact(&world, "dataset/wine/red");
+    assert_eq!((found.live.len(), found.exit_code()), (0, 1));
+    assert_eq!((found.former.len(), found.former[0].observed), (1, true));
+    assert!(found.answer.starts_with("nothing that is seen to run rests on dataset/wine/red"), "{}", found.answer);
+    let service = "service/wine/other@eu-1/prod";
+    let sets = serving("weights-1");
+    world.send(
+        "deployer",
+        "deployment.requested",
+        service,
+        &format!(r#"{{"service":"{service}","servingSet":[{sets}]}}"#),
+    );
+    let found = impact(&world, "dataset/wine/red");
+    assert_eq!(found.exit_code(), 1);
+    let asked = found.former.iter().find(|former| former.name == service).unwrap();
+    assert!(!asked.observed && found.to_text(Style::Plain).contains("asked for, never seen"));
+}
+
+/// What was live at a moment is asked for long after, as it is known now or as it was known then.
+#[test]
+fn what_was_live_then_is_told_as_of_then() {
+    let mut world = World::deployed();
+    let then = world.clock.wall();
+    world.clock.advance(600);
+    world.train("run-2", "white", "weights-2");
+    world.observe(SERVICE, &serving("weights-2"), "");
+    let when = When { at: Some(then), ..world.clock.wall().into() };
+    let past = answers::impact(&world.view(), "dataset/wine/red", when).unwrap();
+    assert_eq!((past.live.len(), past.exit_code()), (1, 0));
+    assert_eq!(impact(&world, "dataset/wine/red").exit_code(), 1);
+    let before = When { at: Some(Timestamp::from_millis(then.as_millis() - 1)), ..when };
+    let before = answers::impact(&world.view(), "dataset/wine/red", before).unwrap();
+    assert_eq!((before.live.len(), before.models), (0, 1), "it was registered, and not seen yet");
+}
+
+/// A service whose observer fell silent is no reason to sleep on.
+#[test]
+fn a_silent_observer_is_never_a_no() {
+    let mut world = World::deployed();
+    world.observe(SERVICE, &serving("weights-1"), r#","nextWithinSeconds":60"#);
+    world.clock.advance(62);
+    let found = impact(&world, "dataset/wine/red");
+    assert_eq!((found.live[0].status, found.exit_code()), (Status::Unknown, 2));
+    assert!(found.answer.contains(&format!("UNKNOWN of {SERVICE}")), "{}", found.answer);
+}
+
+#[test]
+fn derived_data_fine_tunes_and_quantised_copies_descend() {
+    let mut world = World::begin();
+    world.snapshot("dataset/wine/raw", "raw", "");
+    world.snapshot("dataset/wine/clean", "clean", r#","derivedFrom":[{"digest":{"sha256":"DIGEST(raw)"}}]"#);
+    world.train("run-1", "clean", "base");
+    let tuned = r#"{"runId":"run-2","job":{"namespace":"wine","name":"tune","kind":"finetune"},"outputs":[{"digest":{"sha256":"DIGEST(tuned)"}}],"inputs":[{"artifact":{"digest":{"sha256":"DIGEST(base)"}},"role":"base-model"},{"artifact":{"digest":{"sha256":"DIGEST(other)"}},"role":"training"}]}"#;
+    world.send("trainer", "run.completed", "job/wine/tune", tuned);
+    let small = r#"{"runId":"run-3","job":{"namespace":"wine","name":"small","kind":"quantize"},"outputs":[{"digest":{"sha256":"DIGEST(small)"}}],"inputs":[{"artifact":{"digest":{"sha256":"DIGEST(tuned)"}},"role":"source-model"}]}"#;
+    world.send("trainer", "run.completed", "job/wine/small", small);
+    world.observe(SERVICE, &shared("1", "small"), "");
+    let evaluation = r#"{"evaluationId":"ev-1","model":{"digest":{"sha256":"DIGEST(elsewhere)"}},"inputs":[{"artifact":{"digest":{"sha256":"DIGEST(raw)"}},"role":"test"}],"results":[{"metric":"accuracy","value":"0.914"}]}"#;
+    world.send("evaluator", "evaluation.completed", "model/wine/elsewhere", evaluation);
+    let found = impact(&world, "dataset/wine/raw");
+    assert_eq!((found.runs, found.models, found.live.len()), (3, 3, 1));
+    assert_eq!(found.live[0].distance, 8, "raw, clean, run, base, run, tuned, run, small, service");
+    assert_eq!(found.evaluations.len(), 1, "measured with it, and not made of it");
+    assert!(!names(&found).contains(&"model/wine/elsewhere".to_owned()));
+    // The base model of a fine-tune is asked for like any other.
+    let found = impact(&world, &format!("sha256:{}", hash("base")));
+    assert_eq!((found.runs, found.exit_code()), (2, 0));
+    assert!(!names(&found).contains(&"dataset/wine/raw".to_owned()), "upstream is the trace's");
+}
+
+#[test]
+fn a_batch_scorer_is_live_until_its_newest_run_used_something_else() {
+    let mut world = World::deployed();
+    let score = |run: &str, model: &str| {
+        format!(
+            r#"{{"runId":"{run}","job":{{"namespace":"wine","name":"score","kind":"score"}},"outputs":[{{"digest":{{"sha256":"DIGEST(scores-{run})"}}}}],"inputs":[{{"artifact":{{"digest":{{"sha256":"DIGEST({model})"}}}},"role":"source-model"}}]}}"#
+        )
+    };
+    world.send("trainer", "run.completed", "job/wine/score", &score("s-1", "weights-1"));
+    world.snapshot("dataset/wine/scores", "scores-s-1", "");
+    let found = impact(&world, "dataset/wine/red");
+    assert!(names(&found).contains(&"dataset/wine/scores".to_owned()), "its outputs descend");
+    let batch = found.live.iter().find(|live| live.kind == UseKind::Batch).unwrap();
+    assert_eq!(batch.name, "job/wine/score");
+    assert_eq!(found.nodes[batch.serves].name.as_deref(), Some("model/wine/quality"));
+    world.send("trainer", "run.completed", "job/wine/score", &score("s-2", "weights-2"));
+    let found = impact(&world, "dataset/wine/red");
+    assert!(found.live.iter().all(|live| live.kind == UseKind::Service));
+}
+
+#[test]
+fn a_run_that_is_not_over_yet_is_shown_until_it_is() {
+    let mut world = World::begin();
+    world.snapshot("dataset/wine/red", "red", "");
+    let started = r#"{"runId":"run-1","job":{"namespace":"wine","name":"train","kind":"train"},"inputs":[{"artifact":{"digest":{"sha256":"DIGEST(red)"}},"role":"training"}]}"#;
+    world.send("trainer", "run.started", "job/wine/train", started);
+    let found = impact(&world, "dataset/wine/red");
+    assert!(found.to_text(Style::Plain).contains("(started, and not finished)"));
+    world.train("run-1", "red", "weights-1");
+    let found = impact(&world, "dataset/wine/red");
+    assert_eq!(names(&found).iter().filter(|name| *name == "job/wine/train").count(), 1);
+    assert!(!found.to_text(Style::Plain).contains("not finished"));
+}
+
+#[test]
+fn what_was_left_out_is_never_a_no() {
+    let world = World::deployed();
+    let found = impact_within(&world.view(), "dataset/wine/red", world.clock.wall(), 2).unwrap();
+    assert!(found.truncated && found.exit_code() == 2);
+    let error = answers::impact(&world.view(), SERVICE, world.clock.wall()).unwrap_err();
+    assert_eq!((error.code(), error.exit_code()), ("nothing-downstream", 2));
+}
