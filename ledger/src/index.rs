@@ -10,7 +10,7 @@
 //! | `q` number sequence/64 | 64 places of 8 bytes: one more than the index that holds it, the event or its refusal |
 //! | `x` digest | index of the refusal of that event |
 //! | `d` index/64 | 64 places of 16 bytes: the first 8 of the event's digest, the last 8 of its id |
-//! | `a` algorithm digest index | an event that mentions that artifact: 1 where it describes it or gives it another digest, 0 where it merely uses it |
+//! | `a` algorithm digest index | an event that mentions that artifact: 2 where it describes it or gives it another digest, 1 where it used it, 0 where it serves |
 //! | `v` algorithm digest subject | a service about which an event mentions that artifact |
 //! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
@@ -48,7 +48,7 @@ use self::seen::Glimpse;
 use self::store::{Batch, Store, StoreError};
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 const STAMP_KEY: &[u8] = b"z";
 
@@ -273,7 +273,19 @@ impl Index {
         let Some(prefix) = artifact_key(algorithm, hex) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         self.store.scan(&prefix, &prefix, &mut |key, value| {
-            found.extend(last_index(key).filter(|_index| value == [1]));
+            found.extend(last_index(key).filter(|_index| value == [DESCRIBES]));
+            true
+        })?;
+        Ok(found)
+    }
+
+    /// Indices of events that mention the artifact of this strong digest otherwise than as what serves, in order: there may
+    /// be any number of observations, and [`Self::services_of`] leads to these.
+    pub fn users_of(&self, algorithm: &str, hex: &str) -> Result<Vec<u64>, StoreError> {
+        let Some(prefix) = artifact_key(algorithm, hex) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        self.store.scan(&prefix, &prefix, &mut |key, value| {
+            found.extend(last_index(key).filter(|_index| value != [SERVES]));
             true
         })?;
         Ok(found)
@@ -413,7 +425,7 @@ fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelves<'_>) -> R
             let digest = prefix.get(1..).unwrap_or_default();
             batch.put(key(b'v', &[digest, facts.subject.as_bytes()]), []);
         }
-        batch.put([prefix, index.to_vec()].concat(), [u8::from(says)]);
+        batch.put([prefix, index.to_vec()].concat(), [says]);
     }
     if let Payload::RecordCorrected(corrected) = payload {
         for prefix in corrected_keys(corrected.data.as_str()) {
@@ -421,7 +433,7 @@ fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelves<'_>) -> R
                 let digest = prefix.get(1..).unwrap_or_default();
                 batch.put(key(b'v', &[digest, facts.subject.as_bytes()]), []);
             }
-            batch.put([prefix, index.to_vec()].concat(), [1]);
+            batch.put([prefix, index.to_vec()].concat(), [DESCRIBES]);
         }
         for attachment in corrected_attachments(corrected.data.as_str()) {
             batch.put(attachment_key(&attachment), index);
@@ -449,14 +461,30 @@ pub(crate) const fn is_description(relation: Relation) -> bool {
     )
 }
 
-/// Every strong digest that an event mentions, and whether it says more of that artifact than that it is used.
-fn mentioned(payload: &Payload) -> BTreeMap<Vec<u8>, bool> {
+/// What an event says of an artifact, in its `a` key: that it serves.
+const SERVES: u8 = 0;
+
+/// That it was used.
+const USES: u8 = 1;
+
+/// What it is, or another digest of it.
+const DESCRIBES: u8 = 2;
+
+/// Every strong digest that an event mentions, and the most that it says of that artifact.
+fn mentioned(payload: &Payload) -> BTreeMap<Vec<u8>, u8> {
     let mut mentioned = BTreeMap::new();
     for mention in payload.artifacts() {
         let keys: Vec<Vec<u8>> = strong_keys(mention.artifact).collect();
-        let says = is_description(mention.relation) || keys.len() > 1;
+        let says = if is_description(mention.relation) || keys.len() > 1 {
+            DESCRIBES
+        } else if matches!(mention.relation, Relation::Component { .. }) {
+            SERVES
+        } else {
+            USES
+        };
         for key in keys {
-            *mentioned.entry(key).or_default() |= says;
+            let known = mentioned.entry(key).or_insert(says);
+            *known = says.max(*known);
         }
     }
     mentioned

@@ -355,7 +355,7 @@ impl<'v> Reader<'v> {
     }
 
     /// The event of an entry that mentions an artifact; a correction that does leads to what it corrects.
-    fn mentioning(&mut self, index: u64) -> Result<Option<Rc<Told>>, AnswerError> {
+    pub(super) fn mentioning(&mut self, index: u64) -> Result<Option<Rc<Told>>, AnswerError> {
         if index >= self.moment.size {
             return Ok(None);
         }

@@ -86,6 +86,12 @@ pub struct LiveUse {
     pub kind: UseKind,
     /// The service, or the job.
     pub name: String,
+    /// Who answers for it, as the last `service.registered` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Whom to call, as an entry of the organisation's own register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
     /// Whether it is known to run.
     pub status: Status,
     /// Position of its node.
@@ -135,8 +141,8 @@ pub fn impact(view: &View, asked: &str, when: impl Into<When>) -> Result<Impact,
 pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, max_nodes: usize) -> Result<Impact, AnswerError> {
     let mut reader = Reader::new(view, when.into())?;
     let resolved = resolve::resolve_with(&mut reader, asked)?;
-    let walked = walk::walk(&mut reader, &resolved.target, max_nodes)?;
-    let found = deployed::find(&mut reader, &walked)?;
+    let mut walked = walk::walk(&mut reader, &resolved.target, max_nodes)?;
+    let found = deployed::find(&mut reader, &mut walked)?;
     let (nodes, edges) = (walked.nodes, walked.edges);
     let mut impact = Impact {
         asked: asked.to_owned(),

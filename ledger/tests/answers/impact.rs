@@ -86,9 +86,29 @@ fn what_was_live_then_is_told_as_of_then() {
     let past = answers::impact(&world.view(), "dataset/wine/red", when).unwrap();
     assert_eq!((past.live.len(), past.exit_code()), (1, 0));
     assert_eq!(impact(&world, "dataset/wine/red").exit_code(), 1);
-    let before = When { at: Some(Timestamp::from_millis(then.as_millis() - 1)), ..when };
+    // It was looked at a second before the event said so.
+    let before = When { at: Some(Timestamp::from_millis(then.as_millis() - 1_001)), ..when };
     let before = answers::impact(&world.view(), "dataset/wine/red", before).unwrap();
-    assert_eq!((before.live.len(), before.models), (0, 1), "it was registered, and not seen yet");
+    assert_eq!((before.live.len(), before.runs), (0, 1), "it was trained, and not seen yet");
+}
+
+#[test]
+fn whom_to_call_is_said_and_a_batch_of_decisions_descends() {
+    let mut world = World::deployed();
+    let registered = format!(r#"{{"service":"{SERVICE}","owner":"team-wine","contactRef":"oncall-7"}}"#);
+    world.send("deployer", "service.registered", SERVICE, &registered);
+    let at = world.clock.wall();
+    let batch = format!(
+        r#"{{"service":"{SERVICE}","from":"{at}","to":"{at}","count":12,"pointer":{{"uri":"s3://wine/decisions"}},"inputs":[{{"artifact":{{"digest":{{"sha256":"DIGEST(weights-1)"}}}},"role":"model"}}],"outputs":[{{"digest":{{"sha256":"DIGEST(decisions)"}}}}]}}"#
+    );
+    world.send("deployer", "decisions.recorded", SERVICE, &batch);
+    let found = impact(&world, "dataset/wine/red");
+    let live = &found.live[0];
+    assert_eq!((live.owner.as_deref(), live.contact.as_deref()), (Some("team-wine"), Some("oncall-7")));
+    assert!(found.to_text(Style::Plain).contains("(owner team-wine, contact oncall-7)"));
+    let made =
+        found.nodes.iter().position(|node| node.digests.iter().any(|one| one.value == hash("decisions"))).unwrap();
+    assert!(found.edges.iter().any(|edge| edge.from == made && edge.to == live.serves));
 }
 
 /// A service whose observer fell silent is no reason to sleep on.

@@ -78,7 +78,17 @@ const SENDERS: [(&str, &str, &[&str]); 6] = [
     ),
     ("trainer", "trainer", &["run.completed", "run.started", "model.registered", "record.corrected"]),
     ("evaluator", "evaluator", &["evaluation.started", "evaluation.completed", "record.corrected"]),
-    ("deployer", "deployer", &["deployment.requested", "deployment.removed", "deployment.rolledback"]),
+    (
+        "deployer",
+        "deployer",
+        &[
+            "deployment.requested",
+            "deployment.removed",
+            "deployment.rolledback",
+            "service.registered",
+            "decisions.recorded",
+        ],
+    ),
     ("observer", "observer", &["deployment.observed", "record.corrected"]),
     ("second", "observer", &["deployment.observed"]),
 ];

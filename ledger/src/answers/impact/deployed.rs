@@ -3,9 +3,12 @@
 //! Promises to take it from the newest observation of each service, as `running` does. A batch job counts as live as long
 //! as its newest run used something in the graph: its outputs are in use until the next.
 
-use lineal_schemas::vocabulary::{Payload, values::Count};
+use lineal_schemas::vocabulary::{Payload, artifact::Basis, service::ServiceRegistered, values::Count};
 
-use super::{FormerUse, LiveUse, UseKind, walk::Walked};
+use super::{
+    FormerUse, LiveUse, UseKind,
+    walk::{Walked, edge_of},
+};
 use crate::answers::{
     AnswerError,
     graph::Reader,
@@ -14,6 +17,7 @@ use crate::answers::{
         history::{History, Seen},
         holds, sets_of,
     },
+    trace::{Edge, EdgeKind, Node, NodeKind},
 };
 
 /// What was found.
@@ -23,16 +27,16 @@ pub(super) struct Found {
     pub(super) former: Vec<FormerUse>,
 }
 
-pub(super) fn find(reader: &mut Reader<'_>, walked: &Walked) -> Result<Found, AnswerError> {
+pub(super) fn find(reader: &mut Reader<'_>, walked: &mut Walked) -> Result<Found, AnswerError> {
     let mut found = Found::default();
-    for (service, node) in &walked.services {
-        let mut history = History::read(reader, service)?;
+    for service in walked.services.clone() {
+        let mut history = History::read(reader, &service)?;
         let live = match history.newest().cloned() {
-            Some(newest) => uses(reader, walked, (service, *node), (&mut history, &newest))?,
+            Some(newest) => uses(reader, walked, &service, (&mut history, &newest))?,
             None => Vec::new(),
         };
         if live.is_empty() {
-            found.former.extend(former(reader, walked, service)?);
+            found.former.extend(former(reader, walked, &service)?);
         }
         found.live.extend(live);
     }
@@ -55,8 +59,8 @@ pub(super) fn find(reader: &mut Reader<'_>, walked: &Walked) -> Result<Found, An
 /// The parts of a service's newest state that hold something in the graph.
 fn uses(
     reader: &mut Reader<'_>,
-    walked: &Walked,
-    (service, node): (&str, usize),
+    walked: &mut Walked,
+    service: &str,
     (history, newest): (&mut History, &Seen),
 ) -> Result<Vec<LiveUse>, AnswerError> {
     let Payload::DeploymentObserved(observed) = &newest.told.payload else { return Ok(Vec::new()) };
@@ -66,36 +70,71 @@ fn uses(
         (None, false) => Status::Partial,
         (None, true) => Status::Running,
     };
-    let mut live = Vec::new();
-    for set in &observed.serving_set {
+    let registered = registration(reader, service)?;
+    let (mut live, mut node) = (Vec::new(), None);
+    for (position, set) in observed.serving_set.iter().enumerate() {
         for component in &set.components {
             let Some(serves) = reader.identity(&component.artifact)?.and_then(|identity| walked.place_of(&identity))
             else {
                 continue;
             };
+            let distance = walked.distances.get(serves).copied().unwrap_or_default() + 1;
+            let node = *node.get_or_insert_with(|| walked.add(service_node(service), distance));
+            let share = set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned());
+            let (role, event) = (component.role.to_string(), newest.told.index);
+            walked.edges.push(Edge {
+                from: node,
+                to: serves,
+                role: Some(role.clone()),
+                serving_set: Some(position),
+                share: share.clone(),
+                basis: Basis::Observed,
+                ..edge_of(event, EdgeKind::Component)
+            });
             live.push(LiveUse {
                 kind: UseKind::Service,
                 name: service.to_owned(),
+                owner: registered.as_ref().and_then(|said| said.owner.as_ref()).map(ToString::to_string),
+                contact: registered.as_ref().and_then(|said| said.contact_ref.as_ref()).map(ToString::to_string),
                 status,
                 node,
                 serves,
-                role: Some(component.role.to_string()),
-                share: set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned()),
+                role: Some(role),
+                share,
                 instances: set.instances.map(Count::get),
                 since: history.since(reader, |reader, seen| holds(reader, seen, set))?,
                 last_observed: newest.at(),
                 unknown_since,
-                distance: walked.distances.get(serves).copied().unwrap_or_default() + 1,
+                distance,
             });
         }
     }
     Ok(live)
 }
 
+fn service_node(service: &str) -> Node {
+    Node { name: Some(service.to_owned()), ..Node::new(NodeKind::Service) }
+}
+
+/// What the last `service.registered` says, by the answer's moment.
+fn registration(reader: &mut Reader<'_>, service: &str) -> Result<Option<ServiceRegistered>, AnswerError> {
+    for told in reader.told_about(service, &["service.registered"])? {
+        if let Payload::ServiceRegistered(registered) = &told.payload
+            && reader.has_happened(&told)
+        {
+            return Ok(Some((**registered).clone()));
+        }
+    }
+    Ok(None)
+}
+
 /// The last event of a service that named something in the graph.
-fn former(reader: &mut Reader<'_>, walked: &Walked, service: &str) -> Result<Option<FormerUse>, AnswerError> {
+fn former(reader: &mut Reader<'_>, walked: &mut Walked, service: &str) -> Result<Option<FormerUse>, AnswerError> {
     let mut asked = None;
     for told in reader.told_about(service, &["deployment.observed", "deployment.requested"])? {
+        if !reader.has_happened(&told) {
+            continue;
+        }
         let observed = matches!(told.payload, Payload::DeploymentObserved(_));
         for component in sets_of(&told.payload).unwrap_or_default().iter().flat_map(|set| &set.components) {
             let Some(serves) = reader.identity(&component.artifact)?.and_then(|identity| walked.place_of(&identity))
@@ -127,6 +166,8 @@ fn batch(
     Ok(Some(LiveUse {
         kind: UseKind::Batch,
         name: job.to_owned(),
+        owner: None,
+        contact: None,
         status: Status::Running,
         node,
         serves: walked.edges.iter().find(|edge| edge.from == node).map_or(0, |edge| edge.to),

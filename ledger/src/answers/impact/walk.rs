@@ -12,7 +12,6 @@ use std::{
 use lineal_schemas::vocabulary::{
     Payload,
     artifact::{Artifact, Basis, Influence},
-    deployment::ComponentRole,
     lineage::{Mention, Place, Relation},
 };
 
@@ -29,8 +28,8 @@ pub(super) struct Walked {
     pub(super) nodes: Vec<Node>,
     pub(super) edges: Vec<Edge>,
     pub(super) evaluations: Vec<EventRef>,
-    /// Services that named something in the graph, with their nodes.
-    pub(super) services: BTreeMap<String, usize>,
+    /// Services about which something is said that is in the graph.
+    pub(super) services: BTreeSet<String>,
     /// Batch jobs whose runs are in the graph: the runs by their entries, with their nodes.
     pub(super) batches: BTreeMap<String, BTreeMap<u64, usize>>,
     /// Steps from what was asked for, node by node.
@@ -40,6 +39,13 @@ pub(super) struct Walked {
 }
 
 impl Walked {
+    /// Adds a node, at so many steps from what was asked for.
+    pub(super) fn add(&mut self, node: Node, distance: usize) -> usize {
+        self.nodes.push(node);
+        self.distances.push(distance);
+        self.nodes.len() - 1
+    }
+
     /// The node of an artifact, if it is in the graph.
     pub(super) fn place_of(&self, identity: &Identity) -> Option<usize> {
         let first = identity.digests.first()?;
@@ -100,7 +106,9 @@ impl Walk<'_, '_> {
     fn artifact(&mut self, at: usize, identity: &Rc<Identity>) -> Result<(), AnswerError> {
         let mut indices = BTreeSet::new();
         for digest in &identity.digests {
-            indices.extend(self.reader.view().index.by_artifact(&digest.algorithm, &digest.value)?);
+            let index = &self.reader.view().index;
+            indices.extend(index.users_of(&digest.algorithm, &digest.value)?);
+            self.walked.services.extend(index.services_of(&digest.algorithm, &digest.value)?);
         }
         let mut seen = BTreeSet::new();
         for index in indices {
@@ -140,15 +148,15 @@ impl Walk<'_, '_> {
             (Payload::DatasetSnapshotted(_), Relation::Subject) => {
                 let split = Relation::Other(Place::Split);
                 for part in told.payload.artifacts().into_iter().filter(|mention| mention.relation == split) {
-                    self.follow(at, part.artifact, NodeKind::Dataset, edge_of(told, EdgeKind::PartOf), distance)?;
+                    self.follow(at, part.artifact, NodeKind::Dataset, edge_of(told.index, EdgeKind::PartOf), distance)?;
                 }
                 Ok(())
             }
-            (
-                Payload::DeploymentObserved(_) | Payload::DeploymentRequested(_),
-                Relation::Component { set, role, .. },
-            ) => {
-                self.service(at, told, set, role, distance);
+            (Payload::DecisionsRecorded(_), Relation::Input { influence, role, basis }) => {
+                let edge = Edge { role: Some(role.to_string()), influence: Some(influence), basis, ..edge(told) };
+                for made in outputs(told) {
+                    self.follow(at, made, NodeKind::Dataset, edge.clone(), distance)?;
+                }
                 Ok(())
             }
             _ => Ok(()),
@@ -160,7 +168,7 @@ impl Walk<'_, '_> {
         match main_artifact(&told.payload) {
             Some(artifact) => {
                 let hint = if kind == EdgeKind::BaseModel { NodeKind::Model } else { NodeKind::Dataset };
-                self.follow(at, artifact, hint, edge_of(told, kind), distance)
+                self.follow(at, artifact, hint, edge_of(told.index, kind), distance)
             }
             None => Ok(()),
         }
@@ -173,20 +181,10 @@ impl Walk<'_, '_> {
         }
         let at = match known {
             Some(at) => at,
-            None => {
-                let node = Node {
-                    name: Some(told.subject.clone()),
-                    events: vec![self.reader.event_ref(told)],
-                    run: run_facts(told),
-                    notes: match told.payload {
-                        Payload::RunStarted(_) => vec!["started, and not finished".to_owned()],
-                        _ => Vec::new(),
-                    },
-                    ..Node::new(NodeKind::Run)
-                };
-                let Some(at) = self.place(Key::Run(told.index), node, distance) else { return Ok(()) };
-                at
-            }
+            None => match self.place(Key::Run(told.index), self.run_node(told), distance) {
+                Some(at) => at,
+                None => return Ok(()),
+            },
         };
         if let Some((upstream, edge)) = used {
             self.draw(Edge { from: at, to: upstream, relation: EdgeKind::Input, ..edge });
@@ -197,10 +195,21 @@ impl Walk<'_, '_> {
         if is_batch(told) {
             self.walked.batches.entry(told.subject.clone()).or_default().insert(told.index, at);
         }
-        for made in told.payload.artifacts().into_iter().filter(|mention| mention.relation == Relation::Output) {
-            self.follow(at, made.artifact, NodeKind::Artifact, edge_of(told, EdgeKind::Run), distance + 1)?;
+        for made in outputs(told) {
+            self.follow(at, made, NodeKind::Artifact, edge_of(told.index, EdgeKind::Run), distance + 1)?;
         }
         Ok(())
+    }
+
+    fn run_node(&self, told: &Rc<Told>) -> Node {
+        let is_open = matches!(told.payload, Payload::RunStarted(_));
+        Node {
+            name: Some(told.subject.clone()),
+            events: vec![self.reader.event_ref(told)],
+            run: run_facts(told),
+            notes: is_open.then(|| "started, and not finished".to_owned()).into_iter().collect(),
+            ..Node::new(NodeKind::Run)
+        }
     }
 
     /// Whether a run that was started has ended since: then the event of its end says more.
@@ -208,31 +217,6 @@ impl Walk<'_, '_> {
         let Some(id) = run_id(&started.payload) else { return Ok(false) };
         let ends = self.reader.told_about(&started.subject, &["run.completed", "run.failed"])?;
         Ok(ends.iter().any(|end| run_id(&end.payload) == Some(id)))
-    }
-
-    fn service(&mut self, at: usize, told: &Rc<Told>, set: usize, role: ComponentRole, distance: usize) {
-        let node = match self.walked.services.get(&told.subject) {
-            Some(node) => *node,
-            None => {
-                if self.is_full() {
-                    return;
-                }
-                let node = Node { name: Some(told.subject.clone()), ..Node::new(NodeKind::Service) };
-                let node = self.add(node, distance);
-                self.walked.services.insert(told.subject.clone(), node);
-                node
-            }
-        };
-        let basis =
-            if matches!(told.payload, Payload::DeploymentObserved(_)) { Basis::Observed } else { Basis::Declared };
-        self.draw(Edge {
-            from: node,
-            to: at,
-            role: Some(role.to_string()),
-            serving_set: Some(set),
-            basis,
-            ..edge_of(told, EdgeKind::Component)
-        });
     }
 
     /// An artifact downstream of the one at a node.
@@ -264,7 +248,7 @@ impl Walk<'_, '_> {
             identity.and_then(|identity| identity.digests.first().cloned().map(|first| (identity, first)))
         else {
             let node = artifact_node(artifact, None, hint, self.reader.moment());
-            return Ok((!self.is_full()).then(|| self.add(node, distance)));
+            return Ok((!self.is_full()).then(|| self.walked.add(node, distance)));
         };
         let key = Key::Digest(first);
         if let Some(at) = self.walked.places.get(&key) {
@@ -282,7 +266,7 @@ impl Walk<'_, '_> {
         if self.is_full() {
             return None;
         }
-        let at = self.add(node, distance);
+        let at = self.walked.add(node, distance);
         self.walked.places.insert(key, at);
         Some(at)
     }
@@ -290,12 +274,6 @@ impl Walk<'_, '_> {
     fn is_full(&mut self) -> bool {
         self.walked.truncated |= self.walked.nodes.len() >= self.max_nodes;
         self.walked.truncated
-    }
-
-    fn add(&mut self, node: Node, distance: usize) -> usize {
-        self.walked.nodes.push(node);
-        self.walked.distances.push(distance);
-        self.walked.nodes.len() - 1
     }
 
     fn distance(&self, at: usize) -> usize {
@@ -309,6 +287,12 @@ impl Walk<'_, '_> {
     }
 }
 
+/// What an event says was made.
+fn outputs(told: &Told) -> impl Iterator<Item = &Artifact> {
+    let made = told.payload.artifacts().into_iter().filter(|mention| mention.relation == Relation::Output);
+    made.map(|mention| mention.artifact)
+}
+
 /// What stands in this place went into what the event is about.
 const fn kind_of(place: Place) -> Option<EdgeKind> {
     Some(match place {
@@ -318,16 +302,25 @@ const fn kind_of(place: Place) -> Option<EdgeKind> {
         Place::SubsetOf => EdgeKind::SubsetOf,
         Place::Transform => EdgeKind::Transform,
         Place::BaseModel => EdgeKind::BaseModel,
-        Place::Code | Place::Image | Place::Lockfile | Place::Harness | Place::Baseline | Place::Policy => return None,
+        Place::Code
+        | Place::Image
+        | Place::Lockfile
+        | Place::Harness
+        | Place::Baseline
+        | Place::Policy
+        | Place::Pointer
+        | Place::ReferenceData
+        | Place::CurrentData
+        | Place::Affected => return None,
     })
 }
 
 /// An edge that an event declares; its ends and its kind are filled in.
 const fn edge(told: &Told) -> Edge {
-    edge_of(told, EdgeKind::Input)
+    edge_of(told.index, EdgeKind::Input)
 }
 
-const fn edge_of(told: &Told, relation: EdgeKind) -> Edge {
+pub(super) const fn edge_of(event: u64, relation: EdgeKind) -> Edge {
     Edge {
         from: 0,
         to: 0,
@@ -339,7 +332,7 @@ const fn edge_of(told: &Told, relation: EdgeKind) -> Edge {
         basis: Basis::Declared,
         ancestry: true,
         cycle: false,
-        event: Some(told.index),
+        event: Some(event),
     }
 }
 

@@ -105,8 +105,12 @@ fn live_lines(impact: &Impact, live: &LiveUse, style: Style) -> Vec<String> {
     };
     let path: Vec<String> =
         path(impact, live.serves).into_iter().filter_map(|at| impact.nodes.get(at)).map(label).collect();
+    let owner = live.owner.as_ref().map(|owner| format!("owner {owner}"));
+    let contact = live.contact.as_ref().map(|contact| format!("contact {contact}"));
+    let people: Vec<String> = owner.into_iter().chain(contact).collect();
+    let people = if people.is_empty() { String::new() } else { format!("  ({})", people.join(", ")) };
     vec![
-        format!("  {}{share}{instances}  {}", live.name, style.paint(colour, &status)),
+        format!("  {}{share}{instances}  {}", live.name, style.paint(colour, &status)) + &people,
         format!("    {}", path.join(" <- ")),
     ]
 }
