@@ -7,8 +7,7 @@ use clap::Args;
 use super::{
     Asked, Failure,
     access::{Reading, get_json},
-    print, print_json,
-    read::style,
+    read::{show, style},
     when,
 };
 use crate::answers::{self, AnswerError, moment::spelling};
@@ -48,12 +47,7 @@ impl Timeline {
             }
             Reading::View(view) => answers::timeline(&view, &what, (from, to), when)?,
         };
-        if self.asked.place.json {
-            print_json(&timeline)?;
-        } else {
-            print(&timeline.to_text(style()))?;
-        }
-        Ok(ExitCode::from(timeline.exit_code()))
+        show(&self.asked, &timeline, |timeline| timeline.to_text(style()), timeline.exit_code())
     }
 }
 
@@ -79,11 +73,6 @@ impl Windows {
             Reading::Running(client) => get_json(&client, &when::path("/v1/windows", &[("x", Some(&what))], when))?,
             Reading::View(view) => answers::windows(&view, &what, when)?,
         };
-        if self.asked.place.json {
-            print_json(&windows)?;
-        } else {
-            print(&windows.to_text(style()))?;
-        }
-        Ok(ExitCode::from(windows.exit_code()))
+        show(&self.asked, &windows, |windows| windows.to_text(style()), windows.exit_code())
     }
 }

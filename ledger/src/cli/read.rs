@@ -175,16 +175,12 @@ impl Trace {
             Reading::Running(client) => get_json(&client, &when::path("/v1/trace", &[("x", Some(&what))], when))?,
             Reading::View(view) => answers::trace(&view, &what, when)?,
         };
-        if self.asked.place.json {
-            print_json(&trace)?;
-        } else if self.dot {
-            print(&trace.to_dot())?;
-        } else if self.mermaid {
-            print(&trace.to_mermaid())?;
-        } else {
-            print(&trace.to_text(style()))?;
-        }
-        Ok(ExitCode::from(trace.exit_code()))
+        let text = |trace: &answers::Trace| match (self.dot, self.mermaid) {
+            (true, _) => trace.to_dot(),
+            (_, true) => trace.to_mermaid(),
+            _ => trace.to_text(style()),
+        };
+        show(&self.asked, &trace, text, trace.exit_code())
     }
 }
 
@@ -209,12 +205,7 @@ impl Running {
             Reading::Running(client) => get_json(&client, &when::path("/v1/running", &[("env", env)], when))?,
             Reading::View(view) => answers::running(&view, env, when)?,
         };
-        if self.asked.place.json {
-            print_json(&running)?;
-        } else {
-            print(&running.to_text(style()))?;
-        }
-        Ok(ExitCode::from(running.exit_code()))
+        show(&self.asked, &running, |running| running.to_text(style()), running.exit_code())
     }
 }
 
@@ -240,13 +231,23 @@ impl Impact {
             Reading::Running(client) => get_json(&client, &when::path("/v1/impact", &[("x", Some(&what))], when))?,
             Reading::View(view) => answers::impact(&view, &what, when)?,
         };
-        if self.asked.place.json {
-            print_json(&impact)?;
-        } else {
-            print(&impact.to_text(style()))?;
-        }
-        Ok(ExitCode::from(impact.exit_code()))
+        show(&self.asked, &impact, |impact| impact.to_text(style()), impact.exit_code())
     }
+}
+
+/// Prints an answer as it was asked for, and ends as it says.
+pub(super) fn show<A: serde::Serialize>(
+    asked: &Asked,
+    answer: &A,
+    text: impl FnOnce(&A) -> String,
+    exit_code: u8,
+) -> Result<ExitCode, Failure> {
+    if asked.place.json {
+        print_json(answer)?;
+    } else {
+        print(&text(answer))?;
+    }
+    Ok(ExitCode::from(exit_code))
 }
 
 /// Colours on a terminal only, and not where they are unwanted.
