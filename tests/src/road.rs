@@ -83,9 +83,7 @@ impl Road {
     /// Serves, and waits until it is ready and reads from NATS.
     #[track_caller]
     pub fn serve(&self, url: &str, options: &[&str]) -> LedgerProcess {
-        let process = LedgerProcess::start(self.serve_command(url, options));
-        eventually("the ledger reads from NATS", || (standing(&process)["reading"] == true).then_some(()));
-        process
+        reading(LedgerProcess::start(self.serve_command(url, options)))
     }
 
     /// Serves where it must not come so far that it listens: it ends with 1.
@@ -180,6 +178,14 @@ impl Default for Road {
 pub fn standing(process: &LedgerProcess) -> Value {
     let ready: Value = serde_json::from_slice(&process.http().get("/readyz").body).expect("/readyz is JSON");
     ready["nats"].clone()
+}
+
+/// Waits until a ledger has come to its stream. It answers over HTTP before that, and what a plain client publishes until
+/// then finds no stream: on a slow machine a test sent too early.
+#[track_caller]
+pub fn reading(process: LedgerProcess) -> LedgerProcess {
+    eventually("the ledger reads from NATS", || (standing(&process)["reading"] == true).then_some(()));
+    process
 }
 
 /// What became of the events of a command, and why, without repetition.

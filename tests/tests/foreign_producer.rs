@@ -14,6 +14,7 @@ use lineal_schemas::{digest::EventDigest, key::PublicKey};
 use lineal_tests::{
     nats::{NatsServer, Options, Sync},
     programs::{LedgerHome, LedgerProcess, isolated, run, verify},
+    road::reading,
     venv,
 };
 use serde_json::{Value, json};
@@ -167,10 +168,8 @@ fn over_nats_it_is_accepted_and_refused_and_waits_out_a_ledger_that_is_away() {
     let server = NatsServer::start(&Options { sync: Sync::Always, configuration });
     let serve = || {
         let mut command = site.home.serve_command();
-        LedgerProcess::start({
-            command.args(["--nats", &server.url(), "--nats-nkey"]).arg(seeds.join("_ledger.nk"));
-            command
-        })
+        command.args(["--nats", &server.url(), "--nats-nkey"]).arg(seeds.join("_ledger.nk"));
+        reading(LedgerProcess::start(command))
     };
     let process = serve();
     let here = json!({"nkey": seeds.join("foreign.nk")});

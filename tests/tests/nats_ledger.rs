@@ -19,6 +19,7 @@ use lineal_schemas::{digest::EventDigest, dsse::Signed, receipt::Receipt};
 use lineal_tests::{
     nats::{NatsServer, Options},
     programs::{LedgerHome, LedgerProcess, eventually, recorded, run},
+    road::{reading, standing},
     signing::{Producer, key},
 };
 use serde_json::Value;
@@ -50,13 +51,7 @@ fn producer(home: &LedgerHome, number: u8) -> Producer {
 fn serve(home: &LedgerHome, url: &str, options: &[&str]) -> LedgerProcess {
     let mut command = home.serve_command();
     command.args(["--nats", url]).args(options);
-    LedgerProcess::start(command)
-}
-
-/// How it stands on NATS, as `/readyz` says.
-fn standing(process: &LedgerProcess) -> Value {
-    let ready = process.http().get("/readyz");
-    serde_json::from_slice::<Value>(&ready.body).unwrap()["nats"].clone()
+    reading(LedgerProcess::start(command))
 }
 
 /// Waits until all that the stream has was dealt with, up to a number.
