@@ -10,7 +10,7 @@
 //! | `q` number sequence/64 | 64 places of 8 bytes: one more than the index that holds it, the event or its refusal |
 //! | `x` digest | index of the refusal of that event |
 //! | `d` index/64 | 64 places of 16 bytes: the first 8 of the event's digest, the last 8 of its id |
-//! | `a` algorithm digest index | an event that mentions that artifact: 2 where it describes it or gives it another digest, 1 where it used it, 0 where it serves |
+//! | `a` algorithm digest says index | an event that mentions that artifact: says is 0 where it describes it or gives it another digest, 1 where it used it, 2 where the event is about a service |
 //! | `v` algorithm digest subject | a service about which an event mentions that artifact |
 //! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
@@ -41,12 +41,12 @@ pub mod store;
 
 pub(crate) use self::project::is_description;
 use self::{
-    project::{DESCRIBES, SERVES, project},
+    project::{Says, project},
     store::{Batch, Store, StoreError},
 };
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 const STAMP_KEY: &[u8] = b"z";
 
@@ -90,6 +90,17 @@ pub struct Projected {
     pub facts: Option<Arc<Facts>>,
     /// The sources that it touches: its own, and for a filling refusal the refused event's.
     pub touches: Vec<Touch>,
+}
+
+/// Where an artifact is mentioned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mentions {
+    /// Indices of the events that describe it, or give it another digest, in order.
+    pub describing: Vec<u64>,
+    /// Indices of those that used it, in order.
+    pub using: Vec<u64>,
+    /// Whether there are also events about services that mention it.
+    pub has_services: bool,
 }
 
 /// The projections over one store.
@@ -265,26 +276,18 @@ impl Index {
         Ok(found)
     }
 
-    /// Indices of events that describe the artifact of this strong digest, or give it another digest, in order. Those that
-    /// merely use it are left out: there may be any number of observations of one model.
-    pub fn by_artifact(&self, algorithm: &str, hex: &str) -> Result<Vec<u64>, StoreError> {
-        let Some(prefix) = artifact_key(algorithm, hex) else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        self.store.scan(&prefix, &prefix, &mut |key, value| {
-            found.extend(last_index(key).filter(|_index| value == [DESCRIBES]));
-            true
-        })?;
-        Ok(found)
-    }
-
-    /// Indices of events that mention the artifact of this strong digest otherwise than as what serves, in order: there may
-    /// be any number of observations, and [`Self::services_of`] leads to these.
-    pub fn users_of(&self, algorithm: &str, hex: &str) -> Result<Vec<u64>, StoreError> {
-        let Some(prefix) = artifact_key(algorithm, hex) else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        self.store.scan(&prefix, &prefix, &mut |key, value| {
-            found.extend(last_index(key).filter(|_index| value != [SERVES]));
-            true
+    /// The events that mention the artifact of this strong digest. Those that only see it serve are not listed: there
+    /// may be any number of observations of one model, and [`Self::services_of`] leads to these.
+    pub fn mentions(&self, algorithm: &str, hex: &str) -> Result<Mentions, StoreError> {
+        let mut found = Mentions::default();
+        let Some(prefix) = artifact_key(algorithm, hex) else { return Ok(found) };
+        self.store.scan(&prefix, &prefix, &mut |key, _value| {
+            match key.get(prefix.len()).copied().and_then(Says::of) {
+                Some(Says::Describes) => found.describing.extend(last_index(key)),
+                Some(Says::Uses) => found.using.extend(last_index(key)),
+                Some(Says::OfService) | None => found.has_services = true,
+            }
+            !found.has_services
         })?;
         Ok(found)
     }

@@ -34,7 +34,7 @@ pub fn answer_about(view: &View, digest: &EventDigest) -> Result<Option<Answer>,
 
 fn committed(view: &View, digest: &EventDigest) -> Result<Option<u64>, ReceiptError> {
     for index in view.index.by_digest(digest.as_bytes())? {
-        if view.record.get(index)?.entry()?.event == *digest {
+        if view.record.get(index)?.entry().event == *digest {
             return Ok(Some(index));
         }
     }

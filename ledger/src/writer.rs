@@ -16,7 +16,6 @@ use lineal_schemas::{
     dsse::Signed,
     facts::Facts,
     key::SecretKey,
-    line::Line,
     registry::Registry,
     sequence::SourceState,
     timestamp::Timestamp,
@@ -228,7 +227,7 @@ impl Writer {
     fn held_by(&self, index: u64, draft: &Draft) -> Result<Held, WriterError> {
         let digest = match self.refusal_at(index, draft)? {
             Some((refused, _refusal, _is_conflict)) => refused,
-            None => self.log.record().get(index)?.entry()?.event,
+            None => self.log.record().get(index)?.entry().event,
         };
         Ok(Held { index, digest })
     }
@@ -351,14 +350,6 @@ fn refusal_in(facts: &Facts) -> Option<(EventDigest, Refusal, bool)> {
                 format!("sequence {} of {} was told otherwise before", refused.sequence.get(), refused.source);
             Some((refused.event, Refusal::new(refused.reason.to_string(), message), true))
         }
-        _ => None,
-    }
-}
-
-/// What a committed line says, for catching up: its facts, where the body is there.
-pub(crate) fn facts_of(line: &Line<'_>) -> Option<Facts> {
-    match line {
-        Line::Entry { entry, body: Some(body), .. } => Facts::read(body, entry.event).ok(),
         _ => None,
     }
 }

@@ -81,11 +81,9 @@ impl About {
 
     fn find_services(&mut self, reader: &mut Reader<'_>) -> Result<(), AnswerError> {
         for identity in self.artifacts.clone() {
-            for digest in &identity.digests {
-                for service in reader.view().index.services_of(&digest.algorithm, &digest.value)? {
-                    if reader.is_known(&service)? {
-                        self.services.insert(service);
-                    }
+            for service in reader.services_of(&identity)? {
+                if reader.is_known(&service)? {
+                    self.services.insert(service);
                 }
             }
         }

@@ -83,7 +83,7 @@ fn entry(reader: &mut Reader<'_>, index: u64) -> Result<EntryAnswer, AnswerError
     }
     let view = reader.view();
     let stored = view.record.get(index)?;
-    let entry = stored.entry()?;
+    let entry = stored.entry();
     let told = reader.told(index)?;
     Ok(EntryAnswer {
         index,
@@ -91,7 +91,7 @@ fn entry(reader: &mut Reader<'_>, index: u64) -> Result<EntryAnswer, AnswerError
         previous: entry.previous,
         event: entry.event,
         signatures: entry.signatures.iter().map(ToString::to_string).collect(),
-        signers: graph::signers(reader.registry(), &entry),
+        signers: graph::signers(reader.registry(), entry),
         body: stored.body().map(|body| raw(index, body)).transpose()?,
         corrected_by: told.and_then(|told| told.corrected_by),
         receipt: view.record.receipt(index)?,
@@ -125,13 +125,13 @@ pub struct LogLine {
 
 /// The line of an entry, with the producers' names as the registry has them now.
 pub fn log_line(registry: &Registry, stored: &StoredEntry) -> Result<LogLine, ReadError> {
-    let entry = stored.entry()?;
+    let entry = stored.entry();
     let event = stored.body().and_then(|body| Event::parse(body).ok());
     let producer = |signer: Signer| signer.producer.unwrap_or_else(|| text::short_hex(&signer.keyid.to_string()));
     Ok(LogLine {
         index: stored.index,
         received: entry.received,
-        producers: graph::signers(registry, &entry).into_iter().map(producer).collect(),
+        producers: graph::signers(registry, entry).into_iter().map(producer).collect(),
         kind: event.as_ref().map(|event| event.name().to_owned()),
         subject: event.as_ref().map(|event| event.subject.to_owned()),
         event: entry.event,

@@ -19,13 +19,22 @@ use lineal_schemas::{
     vocabulary::{
         Payload,
         artifact::Artifact,
-        ledger::RecordCorrected,
         lineage::{Mention, Relation},
     },
 };
 
 use super::{AnswerError, AsOf, EventRef, Moment, NamedDigest, Signer, When};
-use crate::{index::is_description, ledger::View, log::record::ReadError};
+use crate::{
+    index::{Mentions, is_description},
+    ledger::View,
+    log::record::ReadError,
+};
+
+mod ahead;
+mod corrections;
+
+pub(super) use ahead::AHEAD;
+use corrections::Corrections;
 
 /// Events kept in memory while an answer is made.
 const MAX_CACHED: usize = 8192;
@@ -93,21 +102,13 @@ impl Identity {
     }
 }
 
-struct Correction {
-    index: u64,
-    order: (Timestamp, String, u64),
-    keys: Vec<KeyId>,
-    payload: RecordCorrected,
-}
-
-type Corrections = BTreeMap<EventDigest, Vec<Correction>>;
-
 /// Reads for one answer.
 pub(super) struct Reader<'v> {
     view: &'v View,
     registry: Arc<Registry>,
     moment: Moment,
     told: HashMap<u64, Option<Rc<Told>>>,
+    mentions: HashMap<Strong, Rc<Mentions>>,
     corrections: HashMap<String, Rc<Corrections>>,
     identities: HashMap<Strong, Rc<Identity>>,
 }
@@ -126,6 +127,7 @@ impl<'v> Reader<'v> {
             registry,
             moment,
             told: HashMap::new(),
+            mentions: HashMap::new(),
             corrections: HashMap::new(),
             identities: HashMap::new(),
         })
@@ -186,86 +188,21 @@ impl<'v> Reader<'v> {
     }
 
     fn read(&mut self, index: u64) -> Result<Option<Told>, AnswerError> {
-        let Some((entry, facts)) = self.facts(index)? else { return Ok(None) };
-        let Ok(payload) = facts.payload.clone() else { return Ok(None) };
-        let (payload, corrected_by) = match self.corrected(&facts, &payload)? {
-            Some((by, replacement)) => (replacement, Some(by)),
-            None => (payload, None),
+        let stored = stored(self.view, index, self.moment.size)?;
+        self.tell(index, stored)
+    }
+
+    /// What an event says, corrected where a correction counts.
+    fn tell(&mut self, index: u64, stored: Stored) -> Result<Option<Told>, AnswerError> {
+        let Some((entry, facts)) = stored else { return Ok(None) };
+        let (payload, corrected_by) = match self.corrected(&facts)? {
+            Some((by, replacement)) => (Ok(replacement), Some(by)),
+            None => (facts.payload, None),
         };
+        let Ok(payload) = payload else { return Ok(None) };
         let Facts { kind, subject, time, source, sequence, .. } = facts;
         let kind = lineal_schemas::event::name_of(&kind).unwrap_or(&kind).to_owned();
         Ok(Some(Told { index, entry, source, sequence, kind, subject, time, payload, corrected_by }))
-    }
-
-    fn facts(&self, index: u64) -> Result<Option<(Entry, Facts)>, AnswerError> {
-        let size = self.moment.size;
-        if index >= size {
-            return Err(ReadError::NoSuchEntry { index, size }.into());
-        }
-        let stored = self.view.record.get(index)?;
-        let entry = stored.entry()?;
-        let facts = stored.body().and_then(|body| Facts::read(body, entry.event).ok());
-        Ok(facts.map(|facts| (entry, facts)))
-    }
-
-    /// The newest correction of an event that counts, and what it puts in its place.
-    fn corrected(&mut self, facts: &Facts, payload: &Payload) -> Result<Option<(u64, Payload)>, AnswerError> {
-        if matches!(payload, Payload::RecordCorrected(_)) {
-            return Ok(None);
-        }
-        let corrections = self.corrections_about(&facts.subject)?;
-        for correction in corrections.get(&facts.digest).into_iter().flatten().rev() {
-            if !correction.keys.iter().all(|keyid| self.may_say(keyid, payload, &facts.subject)) {
-                continue;
-            }
-            if let Ok(replacement) = correction.payload.replacement(&facts.kind)
-                && replacement.check_subject(&facts.subject).is_ok()
-            {
-                return Ok(Some((correction.index, replacement)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether a key's scope has this type and this subject: only then its correction of such an event counts.
-    fn may_say(&self, keyid: &KeyId, payload: &Payload, subject: &str) -> bool {
-        let Some((scope, rule)) = self.registry.enrolment(keyid).map(Enrolment::scope).zip(payload.rule()) else {
-            return false;
-        };
-        scope.types.iter().any(|name| name == rule.name)
-            && scope.roles.iter().any(|role| rule.roles.contains(role))
-            && scope.names.iter().any(|pattern| pattern.matches(subject))
-    }
-
-    fn corrections_about(&mut self, subject: &str) -> Result<Rc<Corrections>, AnswerError> {
-        if let Some(known) = self.corrections.get(subject) {
-            return Ok(known.clone());
-        }
-        let mut corrections = Corrections::new();
-        for (index, kind) in self.view.index.beside(subject)? {
-            if kind != "record.corrected" || index >= self.moment.size {
-                continue;
-            }
-            if let Some((entry, facts)) = self.facts(index)?
-                && let Ok(Payload::RecordCorrected(payload)) = facts.payload
-            {
-                let keys = entry.signatures.iter().map(|signature| signature.keyid).collect();
-                let order = (facts.time.min(entry.received), facts.source, facts.sequence);
-                let correction = Correction { index, order, keys, payload: *payload };
-                corrections.entry(correction.payload.corrects).or_default().push(correction);
-            }
-        }
-        for list in corrections.values_mut() {
-            list.sort_by(|one, other| one.order.cmp(&other.order));
-        }
-        let corrections = Rc::new(corrections);
-        self.corrections.insert(subject.to_owned(), corrections.clone());
-        Ok(corrections)
-    }
-
-    /// Entries that correct events about a subject: what each corrects.
-    pub(super) fn corrects(&mut self, subject: &str) -> Result<Vec<EventDigest>, AnswerError> {
-        Ok(self.corrections_about(subject)?.keys().copied().collect())
     }
 
     /// Entries about a subject with their types, in the order of the record.
@@ -299,10 +236,34 @@ impl<'v> Reader<'v> {
         Ok(told)
     }
 
+    /// Where an artifact is mentioned.
+    pub(super) fn mentions(&mut self, digest: &Strong) -> Result<Rc<Mentions>, AnswerError> {
+        if let Some(known) = self.mentions.get(digest) {
+            return Ok(known.clone());
+        }
+        let found = Rc::new(self.view.index.mentions(&digest.algorithm, &digest.value)?);
+        if self.mentions.len() >= MAX_CACHED {
+            self.mentions.clear();
+        }
+        self.mentions.insert(digest.clone(), found.clone());
+        Ok(found)
+    }
+
+    /// The services about which something is said that mentions an artifact, whenever it was said.
+    pub(super) fn services_of(&mut self, identity: &Identity) -> Result<BTreeSet<String>, AnswerError> {
+        let mut services = BTreeSet::new();
+        for digest in &identity.digests {
+            if self.mentions(digest)?.has_services {
+                services.extend(self.view.index.services_of(&digest.algorithm, &digest.value)?);
+            }
+        }
+        Ok(services)
+    }
+
     /// The entry of an event by its digest.
     pub(super) fn by_event(&self, digest: &EventDigest) -> Result<Option<u64>, AnswerError> {
         for index in self.view.index.by_digest(digest.as_bytes())? {
-            if index < self.moment.size && self.view.record.get(index)?.entry()?.event == *digest {
+            if index < self.moment.size && self.view.record.get(index)?.entry().event == *digest {
                 return Ok(Some(index));
             }
         }
@@ -329,8 +290,8 @@ impl<'v> Reader<'v> {
         let mut said = BTreeMap::new();
         let mut open = own;
         while let Some(digest) = open.pop() {
-            for index in self.view.index.by_artifact(&digest.algorithm, &digest.value)? {
-                let Some(told) = self.mentioning(index)? else { continue };
+            for index in &self.mentions(&digest)?.describing {
+                let Some(told) = self.mentioning(*index)? else { continue };
                 let mut new = Vec::new();
                 let mut describes = false;
                 for mention in told.payload.artifacts() {
@@ -393,6 +354,18 @@ impl<'v> Reader<'v> {
             corrected_by: told.corrected_by,
         }
     }
+}
+
+/// What is stored of an event: nothing where its body is erased.
+type Stored = Option<(Entry, Facts)>;
+
+/// The event of an entry, one of the first `size`.
+fn stored(view: &View, index: u64, size: u64) -> Result<Stored, AnswerError> {
+    if index >= size {
+        return Err(ReadError::NoSuchEntry { index, size }.into());
+    }
+    let stored = view.record.get(index)?;
+    Ok(stored.facts().map(|facts| (stored.into_entry(), facts)))
 }
 
 /// Who signed an entry's event, with what is known of the keys now.

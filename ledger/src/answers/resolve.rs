@@ -154,7 +154,7 @@ pub(super) fn by_event_digest(reader: &Reader<'_>, hex_prefix: &str) -> Result<V
     let size = reader.as_of().tree_size;
     let mut found = Vec::new();
     for index in reader.view().index.by_digest(&bytes)? {
-        if index < size && reader.view().record.get(index)?.entry()?.event.to_string().starts_with(hex_prefix) {
+        if index < size && reader.view().record.get(index)?.entry().event.to_string().starts_with(hex_prefix) {
             found.push(index);
         }
     }

@@ -47,8 +47,8 @@ fn list_rejected(place: &Place) -> Result<ExitCode, Failure> {
     let size = view.record.size();
     view.record
         .scan(0, size, &mut |stored| {
-            let entry = stored.entry()?;
-            let facts = stored.body().and_then(|body| Facts::read(body, entry.event).ok());
+            let entry = stored.entry();
+            let facts = stored.facts();
             refusals.extend(facts.and_then(|facts| refusal(stored.index, &entry.received.to_string(), &facts)));
             Ok(())
         })

@@ -79,7 +79,7 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
 fn readiness(app: &App) -> Result<Readiness, Problem> {
     let ledger = &app.ledger;
     let size = ledger.view.record.size();
-    let newest = ledger.view.record.get(size.saturating_sub(1))?.entry()?.received;
+    let newest = ledger.view.record.get(size.saturating_sub(1))?.entry().received;
     let (index_size, index_failed) = (ledger.progress.applied(), ledger.progress.failed());
     let (intake_stopped, damaged) = (ledger.stopped(), ledger.is_damaged());
     Ok(Readiness {

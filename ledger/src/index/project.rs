@@ -43,21 +43,15 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
     } else if facts.subject.starts_with("service/") || matches!(payload, Payload::RecordCorrected(_)) {
         batch.put(key(b'c', &[facts.subject.as_bytes(), b"\0", &index]), [kind.unwrap_or_default()]);
     }
-    for (prefix, says) in mentioned(payload) {
+    for (artifact, says) in mentioned(payload) {
+        batch.put([artifact.as_slice(), &[says as u8], &index].concat(), []);
         if facts.subject.starts_with("service/") {
-            let digest = prefix.get(1..).unwrap_or_default();
+            let digest = artifact.get(1..).unwrap_or_default();
             batch.put(key(b'v', &[digest, facts.subject.as_bytes()]), []);
+            batch.put([artifact.as_slice(), &[Says::OfService as u8], &index].concat(), []);
         }
-        batch.put([prefix, index.to_vec()].concat(), [says]);
     }
     if let Payload::RecordCorrected(corrected) = payload {
-        for prefix in corrected_keys(corrected.data.as_str()) {
-            if facts.subject.starts_with("service/") {
-                let digest = prefix.get(1..).unwrap_or_default();
-                batch.put(key(b'v', &[digest, facts.subject.as_bytes()]), []);
-            }
-            batch.put([prefix, index.to_vec()].concat(), [DESCRIBES]);
-        }
         for attachment in corrected_attachments(corrected.data.as_str()) {
             batch.put(attachment_key(&attachment), index);
         }
@@ -84,31 +78,48 @@ pub(crate) const fn is_description(relation: Relation) -> bool {
     )
 }
 
-/// What an event says of an artifact, in its `a` key: that it serves.
-pub(super) const SERVES: u8 = 0;
+/// What an event says of an artifact, in the order in which the `a` keys have it: the most telling first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Says {
+    /// What it is, or another digest of it.
+    Describes,
+    /// That it was used.
+    Uses,
+    /// Something about a service, beside what else it says: of one artifact there may be any number of such events.
+    OfService,
+}
 
-/// That it was used.
-const USES: u8 = 1;
-
-/// What it is, or another digest of it.
-pub(super) const DESCRIBES: u8 = 2;
+impl Says {
+    /// From its place in a key.
+    pub(super) const fn of(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::Describes),
+            1 => Some(Self::Uses),
+            2 => Some(Self::OfService),
+            _ => None,
+        }
+    }
+}
 
 /// Every strong digest that an event mentions, and the most that it says of that artifact.
-fn mentioned(payload: &Payload) -> BTreeMap<Vec<u8>, u8> {
+fn mentioned(payload: &Payload) -> BTreeMap<Vec<u8>, Says> {
     let mut mentioned = BTreeMap::new();
     for mention in payload.artifacts() {
         let keys: Vec<Vec<u8>> = strong_keys(mention.artifact).collect();
         let says = if is_description(mention.relation) || keys.len() > 1 {
-            DESCRIBES
+            Says::Describes
         } else if matches!(mention.relation, Relation::Component { .. }) {
-            SERVES
+            Says::OfService
         } else {
-            USES
+            Says::Uses
         };
         for key in keys {
             let known = mentioned.entry(key).or_insert(says);
-            *known = says.max(*known);
+            *known = says.min(*known);
         }
+    }
+    if let Payload::RecordCorrected(corrected) = payload {
+        mentioned.extend(corrected_keys(corrected.data.as_str()).into_iter().map(|key| (key, Says::Describes)));
     }
     mentioned
 }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use lineal_schemas::{digest::EventDigest, facts::Facts, line::Line, registry::Registry, vocabulary::Payload};
+use lineal_schemas::{digest::EventDigest, facts::Facts, registry::Registry, vocabulary::Payload};
 
 use super::{LedgerError, View};
 use crate::{
     index::{Index, Projected},
-    log::record::{ReadError, Record, StoredEntry},
+    log::record::{Record, StoredEntry},
     sources::Sources,
-    writer::facts_of,
 };
 
 /// Entries handed on at a time while catching up.
@@ -27,8 +26,8 @@ impl CatchUp {
     pub(super) fn start(record: &Arc<Record>, index: Index, pinned: EventDigest) -> Result<Self, LedgerError> {
         let stamp = index.stamp()?;
         let genesis = record.get(0)?;
-        let entry = genesis.entry()?;
-        let facts = facts_of_stored(&genesis)?.filter(|facts| facts.digest == pinned);
+        let entry = genesis.entry();
+        let facts = genesis.facts().filter(|facts| facts.digest == pinned);
         let facts = facts.ok_or(LedgerError::OtherGenesis { pinned, found: entry.event })?;
         let registry =
             Registry::create(&facts, &entry.signatures).map_err(|source| LedgerError::Registry { index: 0, source })?;
@@ -40,7 +39,7 @@ impl CatchUp {
         };
         for at in index.key_events()? {
             let stored = record.get(at)?;
-            catching_up.apply_key_event(&stored, facts_of_stored(&stored)?.as_ref())?;
+            catching_up.apply_key_event(&stored, stored.facts().as_ref())?;
         }
         Ok(catching_up)
     }
@@ -53,7 +52,7 @@ impl CatchUp {
         ) {
             return Ok(());
         }
-        let (index, received) = (stored.index, stored.entry()?.received);
+        let (index, received) = (stored.index, stored.entry().received);
         self.registry.apply(index, received, payload).map_err(|source| LedgerError::Registry { index, source })
     }
 
@@ -70,13 +69,13 @@ impl CatchUp {
                 Ok(())
             })?;
             for entry in stored {
-                let facts = facts_of_stored(&entry)?;
+                let facts = entry.facts();
                 self.apply_key_event(&entry, facts.as_ref())?;
                 let touches = match &facts {
                     Some(facts) => self.sources.follow(entry.index, facts)?,
                     None => Vec::new(),
                 };
-                let received = entry.entry()?.received;
+                let received = entry.entry().received;
                 piece.push(Projected { index: entry.index, received, facts: facts.map(Arc::new), touches });
             }
             let applied = next(piece, self.sources.numbered());
@@ -90,22 +89,17 @@ impl CatchUp {
 /// The keys as they stood after the first `size` entries.
 pub(super) fn registry_at(view: &View, size: u64) -> Result<Registry, LedgerError> {
     let genesis = view.record.get(0)?;
-    let entry = genesis.entry()?;
+    let entry = genesis.entry();
     let pinned = view.registry().genesis();
-    let facts = facts_of_stored(&genesis)?.ok_or(LedgerError::OtherGenesis { pinned, found: entry.event })?;
+    let facts = genesis.facts().ok_or(LedgerError::OtherGenesis { pinned, found: entry.event })?;
     let mut registry =
         Registry::create(&facts, &entry.signatures).map_err(|source| LedgerError::Registry { index: 0, source })?;
     for index in view.index.key_events()?.into_iter().filter(|index| *index < size) {
         let stored = view.record.get(index)?;
-        if let Some(Ok(payload)) = facts_of_stored(&stored)?.map(|facts| facts.payload) {
-            let applied = registry.apply(index, stored.entry()?.received, &payload);
+        if let Some(Ok(payload)) = stored.facts().map(|facts| facts.payload) {
+            let applied = registry.apply(index, stored.entry().received, &payload);
             applied.map_err(|source| LedgerError::Registry { index, source })?;
         }
     }
     Ok(registry)
-}
-
-fn facts_of_stored(stored: &StoredEntry) -> Result<Option<Facts>, ReadError> {
-    let entry = stored.entry()?;
-    Ok(facts_of(&Line::Entry { entry, entry_bytes: stored.entry_bytes(), body: stored.body() }))
 }

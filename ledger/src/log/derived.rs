@@ -131,6 +131,17 @@ impl Derived {
         Ok(u64::from_be_bytes(bytes))
     }
 
+    /// Where entry `index` of `size` begins in its segment, and where the next one does in its own, if there is one.
+    pub fn offsets(&self, index: u64, size: u64) -> io::Result<(u64, Option<u64>)> {
+        if index + 1 >= size {
+            return Ok((self.offset(index)?, None));
+        }
+        let mut bytes = [[0; 8]; 2];
+        self.offsets.read_at(bytes.as_flattened_mut(), index * 8)?;
+        let [offset, next] = bytes.map(u64::from_be_bytes);
+        Ok((offset, Some(next)))
+    }
+
     /// The size that batch `number` ends at, and where its checkpoint begins.
     pub fn batch(&self, number: u64) -> io::Result<(u64, u64)> {
         let mut bytes = [[0; 8]; 2];

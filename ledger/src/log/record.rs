@@ -10,6 +10,8 @@ use std::{
 use lineal_schemas::{
     checkpoint::SignedCheckpoint,
     digest::{EventDigest, RootHash},
+    entry::{Entry, MAX_ENTRY_BYTES},
+    facts::Facts,
     head::Head,
     line::Line,
     merkle::{empty_root, leaf_hash, verify_inclusion},
@@ -18,7 +20,7 @@ use lineal_schemas::{
 
 use super::{
     derived::Derived,
-    lines::{Lines, Next},
+    lines::{Lines, MAX_LINE_BYTES, Next},
     tree::Hashes,
 };
 use crate::storage::StoredFile;
@@ -71,6 +73,7 @@ pub struct Committed {
 pub struct StoredEntry {
     /// The entry's index.
     pub index: u64,
+    entry: Entry,
     line: Vec<u8>,
     tab: usize,
 }
@@ -86,9 +89,9 @@ impl StoredEntry {
             Line::Entry { entry, body: Some(body), .. } if EventDigest::of(body) != entry.event => {
                 Err(damaged(format!("an event with the digest {}", EventDigest::of(body))))
             }
-            Line::Entry { entry_bytes, .. } => {
+            Line::Entry { entry, entry_bytes, .. } => {
                 let tab = entry_bytes.len();
-                Ok(Self { index, line, tab })
+                Ok(Self { index, entry, line, tab })
             }
             Line::Checkpoint(_) => Err(damaged("a checkpoint".to_owned())),
         }
@@ -104,13 +107,19 @@ impl StoredEntry {
         self.line.get(self.tab + 1..).filter(|body| !body.is_empty())
     }
 
-    /// The entry, read.
-    pub fn entry(&self) -> Result<lineal_schemas::entry::Entry, ReadError> {
-        match Line::parse(&self.line) {
-            Ok(Line::Entry { entry, .. }) if entry.index == self.index => Ok(entry),
-            Ok(_) => Err(ReadError::Damaged { index: self.index, found: "another line".to_owned() }),
-            Err(error) => Err(ReadError::Damaged { index: self.index, found: error.to_string() }),
-        }
+    /// The entry.
+    pub const fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The entry, without its line.
+    pub fn into_entry(self) -> Entry {
+        self.entry
+    }
+
+    /// What the event says; nothing where its body is erased.
+    pub fn facts(&self) -> Option<Facts> {
+        self.body().and_then(|body| Facts::read(body, self.entry.event).ok())
     }
 }
 
@@ -182,7 +191,9 @@ impl Record {
         if index >= size {
             return Err(ReadError::NoSuchEntry { index, size });
         }
-        StoredEntry::check(index, self.line_at(index, self.derived.offset(index)?)?)
+        let (offset, next) = self.derived.offsets(index, size)?;
+        let segment = self.segment_of(index).ok_or(ReadError::NoSuchEntry { index, size })?;
+        StoredEntry::check(index, read_line(&*segment.file, offset, next, index)?)
     }
 
     /// Entries from `from` to `to`, each given to `visit` in order, read in one go.
@@ -220,7 +231,7 @@ impl Record {
 
     fn line_at(&self, index: u64, offset: u64) -> Result<Vec<u8>, ReadError> {
         let segment = self.segment_of(index).ok_or_else(|| ReadError::NoSuchEntry { index, size: self.size() })?;
-        read_line(&*segment.file, offset, index)
+        read_line(&*segment.file, offset, None, index)
     }
 
     /// The text of the checkpoint that ended the batch of entry `index`, and the tree size that it signs.
@@ -298,8 +309,25 @@ impl<'a> Proofs<'a> {
     }
 }
 
-/// Reads one line at `offset`, in small steps: most lines are short.
-pub(super) fn read_line(file: &dyn StoredFile, offset: u64, index: u64) -> Result<Vec<u8>, ReadError> {
+/// Reads one line at `offset`. Where it is known where the `next` entry begins, it is read in one go; else in small steps, as
+/// most lines are short.
+pub(super) fn read_line(
+    file: &dyn StoredFile,
+    offset: u64,
+    next: Option<u64>,
+    index: u64,
+) -> Result<Vec<u8>, ReadError> {
+    // A checkpoint may stand between two entries.
+    const MOST: u64 = (MAX_LINE_BYTES + MAX_ENTRY_BYTES) as u64;
+    if let Some(count) = next.and_then(|next| next.checked_sub(offset)).filter(|count| *count <= MOST) {
+        let mut line = vec![0; usize::try_from(count).unwrap_or(0)];
+        if file.read_at(&mut line, offset).is_ok()
+            && let Some(end) = memchr::memchr(b'\n', &line)
+        {
+            line.truncate(end);
+            return Ok(line);
+        }
+    }
     let length = file.length()?;
     let (mut line, mut at, mut step) = (Vec::new(), offset, 4096_u64);
     loop {
@@ -311,7 +339,7 @@ pub(super) fn read_line(file: &dyn StoredFile, offset: u64, index: u64) -> Resul
         line.resize(start + count, 0);
         let (_before, new) = line.split_at_mut(start);
         file.read_at(new, at)?;
-        if let Some(end) = new.iter().position(|byte| *byte == b'\n') {
+        if let Some(end) = memchr::memchr(b'\n', new) {
             line.truncate(start + end);
             return Ok(line);
         }

@@ -233,7 +233,8 @@ impl<'o> Opening<'o> {
         let last = stamp.size - 1;
         let at = (self.derived.offset(last), self.derived.batch(stamp.batches.checked_sub(1)?));
         let (Ok(entry_at), Ok((_size, checkpoint_at))) = at else { return None };
-        let lines = (read_line(&*segment.file, entry_at, last), read_line(&*segment.file, checkpoint_at, last));
+        let lines =
+            (read_line(&*segment.file, entry_at, None, last), read_line(&*segment.file, checkpoint_at, None, last));
         let (Ok(entry_line), Ok(checkpoint_line)) = lines else { return None };
         let parsed = (Line::parse(&entry_line), Line::parse(&checkpoint_line));
         let (Ok(Line::Entry { entry, entry_bytes, .. }), Ok(Line::Checkpoint(checkpoint))) = parsed else {

@@ -13,8 +13,6 @@ use async_nats::{
 use futures_util::{StreamExt as _, stream};
 use lineal_schemas::{
     digest::EventDigest,
-    entry::Entry,
-    facts::Facts,
     registry::{Enrolment, Registry},
     vocabulary::Payload,
 };
@@ -23,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use super::{Shared, chain};
 use crate::{
-    log::record::{ReadError, StoredEntry},
+    log::record::StoredEntry,
     outcome::{Answer, Outcome},
     receipts::{self, ReceiptError},
 };
@@ -111,7 +109,7 @@ fn receipt(shared: &Shared, producer: &str, digest: &EventDigest) -> Result<Valu
     let about = |answer: &Answer| serde_json::to_value(answer).unwrap_or_else(|_error| json!({"outcome": "unknown"}));
     if let Some(answer) = receipts::answer_about(view, digest)? {
         let stored = view.record.get(answer.index.unwrap_or(0))?;
-        let is_theirs = concerns(&view.registry(), producer, &stored)?;
+        let is_theirs = concerns(&view.registry(), producer, &stored);
         return Ok(if is_theirs { about(&answer) } else { json!({"outcome": "unknown"}) });
     }
     let parked = shared.ledger.parked().into_iter().find(|(_keyid, parked)| parked == digest);
@@ -120,15 +118,14 @@ fn receipt(shared: &Shared, producer: &str, digest: &EventDigest) -> Result<Valu
 }
 
 /// Whether an entry is about an event of the producer: signed by one of its keys, or refused and of one of its sources.
-fn concerns(registry: &Registry, producer: &str, stored: &StoredEntry) -> Result<bool, ReadError> {
-    let entry: Entry = stored.entry()?;
+fn concerns(registry: &Registry, producer: &str, stored: &StoredEntry) -> bool {
+    let entry = stored.entry();
     let is_theirs = |enrolment: &Enrolment| enrolment.producer() == producer;
     let signers = entry.signatures.iter().filter_map(|signature| registry.enrolment(&signature.keyid));
     if signers.into_iter().any(is_theirs) {
-        return Ok(true);
+        return true;
     }
-    let facts = stored.body().and_then(|body| Facts::read(body, entry.event).ok());
-    let source = match facts.and_then(|facts| facts.payload.ok()) {
+    let source = match stored.facts().and_then(|facts| facts.payload.ok()) {
         Some(Payload::EventRejected(said)) => said.source.map(|source| source.to_string()),
         Some(Payload::EventConflicted(said)) => Some(said.source.to_string()),
         _ => None,
@@ -137,5 +134,5 @@ fn concerns(registry: &Registry, producer: &str, stored: &StoredEntry) -> Result
         let mut sources = registry.enrolments().filter(|one| is_theirs(one)).flat_map(|one| &one.scope().sources);
         sources.any(|pattern| pattern.matches(source))
     };
-    Ok(source.is_some_and(|source| may_say(&source)))
+    source.is_some_and(|source| may_say(&source))
 }

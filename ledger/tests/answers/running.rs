@@ -108,7 +108,7 @@ fn since_when_is_found_far_back_among_many_observations() {
     let mut world = World::deployed();
     world.observe(SERVICE, &serving("weights-0"), "");
     let first = world.observe(SERVICE, &serving("weights-1"), "");
-    let since = world.view().record.get(first).unwrap().entry().unwrap().received;
+    let since = world.view().record.get(first).unwrap().entry().received;
     for _again in 0..200 {
         world.observe(SERVICE, &serving("weights-1"), "");
     }

@@ -17,7 +17,7 @@ use lineal_schemas::vocabulary::{
 
 use crate::answers::{
     AnswerError, EventRef, NamedDigest,
-    graph::{Identity, Reader, Told},
+    graph::{AHEAD, Identity, Reader, Told, strong},
     resolve::{Target, main_artifact},
     trace::{Edge, EdgeKind, Node, NodeKind, artifact_node, facts},
 };
@@ -79,8 +79,12 @@ pub(super) fn walk(reader: &mut Reader<'_>, target: &Target, max_nodes: usize) -
         max_nodes: max_nodes.max(1),
     };
     walk.begin(target)?;
-    while let Some((at, identity)) = walk.open.pop_front() {
-        walk.artifact(at, &identity)?;
+    while !walk.open.is_empty() {
+        let some: Vec<_> = walk.open.drain(..walk.open.len().min(AHEAD)).collect();
+        walk.read_ahead(&some)?;
+        for (at, identity) in some {
+            walk.artifact(at, &identity)?;
+        }
     }
     Ok(walk.walked)
 }
@@ -103,19 +107,48 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// Reads what the next artifacts will need: the events that used them.
+    fn read_ahead(&mut self, next: &[(usize, Rc<Identity>)]) -> Result<(), AnswerError> {
+        let mut using = Vec::new();
+        for digest in next.iter().flat_map(|(_at, identity)| &identity.digests) {
+            using.extend(&self.reader.mentions(digest)?.using);
+            if using.len() >= AHEAD {
+                break;
+            }
+        }
+        using.truncate(AHEAD);
+        self.read_with_outputs(&using)
+    }
+
+    /// Reads events ahead, and looks up what these made.
+    fn read_with_outputs(&mut self, indices: &[u64]) -> Result<(), AnswerError> {
+        self.reader.read_ahead(indices)?;
+        let mut made = Vec::new();
+        for index in indices {
+            let told = self.reader.mentioning(*index)?;
+            made.extend(told.iter().flat_map(|told| outputs(told)).flat_map(strong));
+        }
+        self.reader.look_ahead(made.into_iter())
+    }
+
     fn artifact(&mut self, at: usize, identity: &Rc<Identity>) -> Result<(), AnswerError> {
         let mut indices = BTreeSet::new();
         for digest in &identity.digests {
-            let index = &self.reader.view().index;
-            indices.extend(index.users_of(&digest.algorithm, &digest.value)?);
-            self.walked.services.extend(index.services_of(&digest.algorithm, &digest.value)?);
+            let mentions = self.reader.mentions(digest)?;
+            indices.extend(mentions.describing.iter().chain(&mentions.using));
         }
+        let services = self.reader.services_of(identity)?;
+        self.walked.services.extend(services);
         let mut seen = BTreeSet::new();
-        for index in indices {
-            let Some(told) = self.reader.mentioning(index)? else { continue };
-            if seen.insert(told.index) && self.reader.has_happened(&told) {
-                for mention in identity.mentions(&told) {
-                    self.mention(at, &told, mention)?;
+        let indices: Vec<u64> = indices.into_iter().collect();
+        for some in indices.chunks(AHEAD) {
+            self.read_with_outputs(some)?;
+            for index in some {
+                let Some(told) = self.reader.mentioning(*index)? else { continue };
+                if seen.insert(told.index) && self.reader.has_happened(&told) {
+                    for mention in identity.mentions(&told) {
+                        self.mention(at, &told, mention)?;
+                    }
                 }
             }
         }

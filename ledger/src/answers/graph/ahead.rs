@@ -1,0 +1,59 @@
+//! Reading ahead: what an answer is about to need, on all cores.
+//!
+//! Promises that it changes no answer: what was read ahead is what would have been read later. A walk reads a part of its
+//! frontier at a time, so that memory stays bounded.
+
+use std::rc::Rc;
+
+use rayon::prelude::*;
+
+use super::{MAX_CACHED, Reader, Strong, stored};
+use crate::answers::AnswerError;
+
+/// How many events, or artifacts, a walk reads ahead at a time.
+pub(in crate::answers) const AHEAD: usize = 1024;
+
+/// Fewer are read faster by one core.
+const WORTH_IT: usize = 8;
+
+impl Reader<'_> {
+    /// Reads the events of these entries, where they are not at hand.
+    pub(in crate::answers) fn read_ahead(&mut self, indices: &[u64]) -> Result<(), AnswerError> {
+        let size = self.moment.size;
+        let missing = indices.iter().copied().filter(|index| *index < size && !self.told.contains_key(index));
+        let missing: Vec<u64> = missing.collect();
+        if missing.len() < WORTH_IT {
+            return Ok(());
+        }
+        if self.told.len() + missing.len() > MAX_CACHED {
+            self.told.clear();
+        }
+        let view = self.view;
+        let read: Vec<_> = missing.par_iter().map(|index| (*index, stored(view, *index, size))).collect();
+        for (index, stored) in read {
+            let told = self.tell(index, stored?)?.map(Rc::new);
+            self.told.insert(index, told);
+        }
+        Ok(())
+    }
+
+    /// Looks up where these artifacts are mentioned, and reads the events that describe them.
+    pub(in crate::answers) fn look_ahead(&mut self, digests: impl Iterator<Item = Strong>) -> Result<(), AnswerError> {
+        let missing: Vec<Strong> = digests.filter(|digest| !self.mentions.contains_key(digest)).collect();
+        if missing.len() < WORTH_IT {
+            return Ok(());
+        }
+        let index = &self.view.index;
+        let found: Vec<_> =
+            missing.into_par_iter().map(|digest| (index.mentions(&digest.algorithm, &digest.value), digest)).collect();
+        let mut describing = Vec::new();
+        for (mentions, digest) in found {
+            let mentions = mentions?;
+            describing.extend(&mentions.describing);
+            self.mentions.insert(digest, Rc::new(mentions));
+        }
+        describing.sort_unstable();
+        describing.dedup();
+        self.read_ahead(&describing)
+    }
+}

@@ -1,0 +1,90 @@
+//! Corrections: which `record.corrected` stands in for an event.
+//!
+//! Promises that a correction counts only where its signers could have said the corrected event themselves.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use lineal_schemas::{
+    digest::{EventDigest, KeyId},
+    facts::Facts,
+    registry::Enrolment,
+    timestamp::Timestamp,
+    vocabulary::{Payload, ledger::RecordCorrected},
+};
+
+use super::{Reader, stored};
+use crate::answers::AnswerError;
+
+/// A correction as it was said.
+pub(super) struct Correction {
+    index: u64,
+    order: (Timestamp, String, u64),
+    keys: Vec<KeyId>,
+    payload: RecordCorrected,
+}
+
+/// By the event that they correct, the last said last.
+pub(super) type Corrections = BTreeMap<EventDigest, Vec<Correction>>;
+
+impl Reader<'_> {
+    /// The newest correction of an event that counts, and what it puts in its place.
+    pub(super) fn corrected(&mut self, facts: &Facts) -> Result<Option<(u64, Payload)>, AnswerError> {
+        let payload = match &facts.payload {
+            Ok(Payload::RecordCorrected(_)) | Err(_) => return Ok(None),
+            Ok(payload) => payload,
+        };
+        let corrections = self.corrections_about(&facts.subject)?;
+        for correction in corrections.get(&facts.digest).into_iter().flatten().rev() {
+            if !correction.keys.iter().all(|keyid| self.may_say(keyid, payload, &facts.subject)) {
+                continue;
+            }
+            if let Ok(replacement) = correction.payload.replacement(&facts.kind)
+                && replacement.check_subject(&facts.subject).is_ok()
+            {
+                return Ok(Some((correction.index, replacement)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a key's scope has this type and this subject: only then its correction of such an event counts.
+    fn may_say(&self, keyid: &KeyId, payload: &Payload, subject: &str) -> bool {
+        let Some((scope, rule)) = self.registry.enrolment(keyid).map(Enrolment::scope).zip(payload.rule()) else {
+            return false;
+        };
+        scope.types.iter().any(|name| name == rule.name)
+            && scope.roles.iter().any(|role| rule.roles.contains(role))
+            && scope.names.iter().any(|pattern| pattern.matches(subject))
+    }
+
+    fn corrections_about(&mut self, subject: &str) -> Result<Rc<Corrections>, AnswerError> {
+        if let Some(known) = self.corrections.get(subject) {
+            return Ok(known.clone());
+        }
+        let mut corrections = Corrections::new();
+        for (index, kind) in self.view.index.beside(subject)? {
+            if kind != "record.corrected" || index >= self.moment.size {
+                continue;
+            }
+            if let Some((entry, facts)) = stored(self.view, index, self.moment.size)?
+                && let Ok(Payload::RecordCorrected(payload)) = facts.payload
+            {
+                let keys = entry.signatures.iter().map(|signature| signature.keyid).collect();
+                let order = (facts.time.min(entry.received), facts.source, facts.sequence);
+                let correction = Correction { index, order, keys, payload: *payload };
+                corrections.entry(correction.payload.corrects).or_default().push(correction);
+            }
+        }
+        for list in corrections.values_mut() {
+            list.sort_by(|one, other| one.order.cmp(&other.order));
+        }
+        let corrections = Rc::new(corrections);
+        self.corrections.insert(subject.to_owned(), corrections.clone());
+        Ok(corrections)
+    }
+
+    /// Entries that correct events about a subject: what each corrects.
+    pub(in crate::answers) fn corrects(&mut self, subject: &str) -> Result<Vec<EventDigest>, AnswerError> {
+        Ok(self.corrections_about(subject)?.keys().copied().collect())
+    }
+}
