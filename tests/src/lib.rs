@@ -11,3 +11,4 @@ pub mod programs;
 pub mod venv;
 pub mod nats;
 pub mod road;
+pub mod history;

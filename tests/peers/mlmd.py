@@ -1,0 +1,159 @@
+"""Asks ML Metadata, over SQLite in a file, what the benchmark of the answers asks Lineal.
+
+python mlmd.py history.csv store.sqlite numbers.json
+
+Loads the synthetic history (an execution a run, an artifact a snapshot and an output, an event an edge), then asks in-process,
+through its own client, three ways: one hop, level by level with all ids of a level in one call, and by its own subgraph query. The
+fastest way counts.
+"""
+
+import json
+import os
+import sys
+import time
+
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+BATCH = 10_000
+
+
+def connect(path):
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = path
+    config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    return metadata_store.MetadataStore(config)
+
+
+class History:
+    """The lines of the file, and what stands for each artifact in the store."""
+
+    def __init__(self, path):
+        self.artifacts, self.runs, self.deep, self.hot = [], [], [], None
+        with open(path, encoding="ascii") as file:
+            for line in file:
+                kind, *rest = line.rstrip("\n").split(",")
+                if kind == "snapshot":
+                    self.artifacts.append(int(rest[0]))
+                elif kind == "run":
+                    number, job, output, inputs = rest
+                    self.artifacts.append(int(output))
+                    self.runs.append((int(number), job, int(output), [int(used) for used in inputs.split(";")]))
+                elif kind == "deep":
+                    self.deep.append(int(rest[0]))
+                else:
+                    self.hot = int(rest[0])
+
+
+def batches(items):
+    for begin in range(0, len(items), BATCH):
+        yield items[begin : begin + BATCH]
+
+
+def load(store, history):
+    """Puts all of it, 10,000 at a time; gives the ids by artifact."""
+    data = pb.ArtifactType(name="artifact", properties={"digest": pb.STRING})
+    data.id = store.put_artifact_type(data)
+    run_type = pb.ExecutionType(name="run", properties={"job": pb.STRING})
+    run_type.id = store.put_execution_type(run_type)
+    ids = {}
+    for part in batches(history.artifacts):
+        made = []
+        for artifact in part:
+            one = pb.Artifact(type_id=data.id, uri=f"s3://lake/made/{artifact}")
+            one.properties["digest"].string_value = f"artifact {artifact}"
+            made.append(one)
+        ids.update(zip(part, store.put_artifacts(made)))
+    for part in batches(history.runs):
+        made = []
+        for number, job, _output, _inputs in part:
+            one = pb.Execution(type_id=run_type.id, name=f"run-{number}", last_known_state=pb.Execution.COMPLETE)
+            one.properties["job"].string_value = job
+            made.append(one)
+        events = []
+        for execution, (_number, _job, output, inputs) in zip(store.put_executions(made), part):
+            for used in inputs:
+                events.append(pb.Event(artifact_id=ids[used], execution_id=execution, type=pb.Event.INPUT))
+            events.append(pb.Event(artifact_id=ids[output], execution_id=execution, type=pb.Event.OUTPUT))
+        store.put_events(events)
+    return ids
+
+
+def one_step(store, artifacts, onwards):
+    """From artifacts over runs to artifacts; upstream, or downstream with `onwards`. Gives ids, and how many edges."""
+    first, second = (pb.Event.INPUT, pb.Event.OUTPUT) if onwards else (pb.Event.OUTPUT, pb.Event.INPUT)
+    events = store.get_events_by_artifact_ids(artifacts)
+    runs = list({event.execution_id for event in events if event.type == first})
+    if not runs:
+        return set(), 0
+    edges = [event for event in store.get_events_by_execution_ids(runs) if event.type == second]
+    found = {event.artifact_id for event in edges}
+    store.get_artifacts_by_id(list(found))
+    return found, len(edges)
+
+
+def level_by_level(store, artifact, onwards):
+    seen, open_ids, hops = {artifact}, [artifact], 0
+    while open_ids:
+        found, edges = one_step(store, open_ids, onwards)
+        hops += edges
+        open_ids = list(found - seen)
+        seen |= found
+    return len(seen) - 1, hops
+
+
+def subgraph(store, artifact, onwards):
+    direction = pb.LineageSubgraphQueryOptions.DOWNSTREAM if onwards else pb.LineageSubgraphQueryOptions.UPSTREAM
+    options = pb.LineageSubgraphQueryOptions(
+        starting_artifacts=pb.LineageSubgraphQueryOptions.StartingNodes(filter_query=f"id = {artifact}"),
+        max_num_hops=40,
+        direction=direction,
+    )
+    graph = store.get_lineage_subgraph(options)
+    wanted = pb.Event.OUTPUT if onwards else pb.Event.INPUT
+    return len(graph.artifacts) - 1, sum(event.type == wanted for event in graph.events)
+
+
+def measure(ask, asked):
+    times, hops, found = [], 0, 0
+    for artifact in asked:
+        begin = time.perf_counter()
+        more, edges = ask(artifact)
+        times.append(time.perf_counter() - begin)
+        hops += edges
+        found += more
+    times.sort()
+    return {
+        "p50Ms": times[len(times) // 2] * 1e3,
+        "p99Ms": times[min(len(times) - 1, len(times) * 99 // 100)] * 1e3,
+        "found": found / len(times),
+        "hops": hops / len(times),
+        "microsAHop": sum(times) * 1e6 / hops,
+    }
+
+
+def main():
+    history_path, store_path, numbers_path = sys.argv[1:]
+    history = History(history_path)
+    store = connect(store_path)
+    begin = time.perf_counter()
+    ids = load(store, history)
+    numbers = {"runs": len(history.runs), "loadSeconds": time.perf_counter() - begin}
+    numbers["bytes"] = os.path.getsize(store_path)
+    deep, hot = [ids[model] for model in history.deep], ids[history.hot]
+
+    def one_hop(artifact, onwards):
+        found, edges = one_step(store, [artifact], onwards)
+        return len(found), edges
+
+    numbers["one hop"] = measure(lambda model: one_hop(model, False), deep)
+    numbers["trace"] = measure(lambda model: level_by_level(store, model, False), deep)
+    numbers["trace, subgraph"] = measure(lambda model: subgraph(store, model, False), deep[::50])
+    numbers["impact"] = measure(lambda data: level_by_level(store, data, True), [hot] * 5)
+    numbers["impact, one hop"] = measure(lambda data: one_hop(data, True), [hot] * 5)
+    numbers["impact, subgraph"] = measure(lambda data: subgraph(store, data, True), [hot])
+    with open(numbers_path, "w", encoding="ascii") as file:
+        json.dump(numbers, file, indent=1)
+
+
+main()

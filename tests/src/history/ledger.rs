@@ -1,0 +1,253 @@
+//! The synthetic history as a ledger has it: signed events, taken in by a real ledger.
+//!
+//! Besides the runs and snapshots there are every day ten registrations of fine-tunes, ten services that are seen to run
+//! them, and as long as the hot snapshot is used one service that runs a model of it. The ledger's clock goes with the history, so
+//! that nothing in it is late.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread,
+};
+
+use lineal_ledger::{
+    clock::Clock,
+    data_dir::{self, Beginning, DataDir},
+    ledger::{Ledger, Settings},
+    outcome::Outcome,
+    own,
+};
+use lineal_schemas::{
+    digest::{EventDigest, sha256},
+    dsse::Signed,
+    key::SecretKey,
+    timestamp::Timestamp,
+};
+
+use serde_json::json;
+
+use super::{Artifact, DATA_LEVELS, DATA_RUNS, Kind, RUNS_A_DAY, Run, Shape, Use};
+use crate::signing::key;
+
+/// The first day: 2024-01-01.
+const BEGIN_MS: i64 = 1_704_067_200_000;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Registrations and observations a day.
+const SERVED: u64 = 10;
+
+/// The hex SHA-256 of an artifact.
+pub fn digest(artifact: Artifact) -> String {
+    EventDigest::from_bytes(sha256(format!("artifact {artifact}").as_bytes())).to_string()
+}
+
+/// When a day begins.
+pub fn day(number: u64) -> Timestamp {
+    Timestamp::from_millis(BEGIN_MS + i64::try_from(number).expect("few days") * DAY_MS)
+}
+
+/// A service that runs fine-tunes.
+pub fn service(line: u64) -> String {
+    format!("service/history/line-{}@eu-1/prod", line % SERVED)
+}
+
+/// A clock that goes with the history.
+#[derive(Debug)]
+struct HistoryClock(AtomicI64);
+
+impl Clock for HistoryClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.0.load(Ordering::SeqCst)).unwrap_or_default()
+    }
+}
+
+/// A ledger in `folder` that has all of the history; tells `progress` each finished day.
+pub fn fill(folder: &Path, shape: Shape, progress: &mut dyn FnMut(u64)) -> Ledger {
+    let clock = Arc::new(HistoryClock(AtomicI64::new(BEGIN_MS)));
+    let root = key(2);
+    let beginning = Beginning {
+        dir: &folder.join(DIR),
+        origin: "history.example/ledger",
+        roots: &[SecretKey::from_seed([2; 32]).expect("any 32 bytes are a seed")],
+        threshold: 1,
+        key: &key(3),
+        now: clock.wall(),
+    };
+    let genesis = data_dir::init(&beginning).expect("the folder is new").genesis();
+    let ledger = open(folder, clock.clone());
+    let mut root = Teller::new(root, genesis, |key| format!("lineal://history.example/ledger/root/{}", key.keyid()));
+    let mut company = Teller::new(key(1), genesis, |_key| "https://history.example/all".to_owned());
+    root.enrol(&company.key);
+    root.send(&ledger);
+    for number in 0..shape.days() {
+        clock.0.store(day(number + 1).as_millis(), Ordering::SeqCst);
+        company.tell(shape, number);
+        company.send(&ledger);
+        progress(number);
+    }
+    ledger.wait_for_index();
+    ledger
+}
+
+/// The data directory within the folder.
+pub const DIR: &str = "ledger";
+
+/// Opens the ledger in a folder that [`fill`] made.
+pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> Ledger {
+    let dir = DataDir::find(&folder.join(DIR)).expect("a ledger is there");
+    Ledger::open(&dir, clock, Settings { mirror: None, follow: true }).expect("it opens")
+}
+
+/// Who says what happened, one event after another.
+struct Teller {
+    key: Arc<SecretKey>,
+    genesis: EventDigest,
+    source: String,
+    sequence: u64,
+    previous: Option<EventDigest>,
+    waiting: Vec<Vec<u8>>,
+}
+
+impl Teller {
+    fn new(key: Arc<SecretKey>, genesis: EventDigest, source: impl FnOnce(&SecretKey) -> String) -> Self {
+        let source = source(&key);
+        Self { key, genesis, source, sequence: 0, previous: None, waiting: Vec::new() }
+    }
+
+    fn say(&mut self, time: Timestamp, name: &str, subject: &str, data: &str) {
+        self.sequence += 1;
+        let place = own::Place {
+            source: &self.source,
+            sequence: self.sequence,
+            previous: self.previous,
+            ledger: Some(self.genesis),
+            time,
+        };
+        let event = own::event_bytes(&place, subject, name, data);
+        self.previous = Some(EventDigest::of(&event));
+        self.waiting.push(event);
+    }
+
+    fn enrol(&mut self, key: &SecretKey) {
+        let data = json!({
+            "keyid": key.keyid().to_string(),
+            "publicKey": key.public().to_pem(),
+            "producer": "history",
+            "sources": ["https://history.example/**"],
+            "roles": ["data", "trainer", "observer"],
+            "types": ["dataset.snapshotted", "run.completed", "model.registered", "deployment.observed"],
+            "names": ["dataset/**", "model/**", "job/**", "service/**"],
+        });
+        self.say(day(0), "key.enrolled", &format!("key/{}", key.keyid()), &data.to_string());
+    }
+
+    /// All that happened on a day.
+    fn tell(&mut self, shape: Shape, number: u64) {
+        for (line, snapshot) in Shape::snapshots(number).enumerate() {
+            let name = format!("dataset/history/raw-{line}");
+            let data = json!({
+                "dataset": {"name": name, "uri": format!("s3://lake/raw/{line}/{number}"), "digest": {"sha256": digest(snapshot)}},
+                "name": name,
+                "version": number.to_string(),
+                "stats": {"rowCount": 100_000 + snapshot},
+            });
+            self.say(moment(number, 0), "dataset.snapshotted", &name, &data.to_string());
+        }
+        for run in shape.runs_of(number) {
+            let time = moment(number, 1 + run.number % RUNS_A_DAY);
+            self.say(time, "run.completed", &format!("job/history/{}", run.job), &run_data(&run));
+        }
+        let evening = RUNS_A_DAY + 1;
+        for line in 0..SERVED {
+            let model = digest(shape.run(number, RUNS_A_DAY - 1 - line).output);
+            let name = format!("model/history/line-{line}");
+            let data = json!({"model": {"digest": {"sha256": model}}, "name": name, "version": number.to_string()});
+            self.say(moment(number, evening), "model.registered", &name, &data.to_string());
+            self.observe(moment(number, evening), &service(line), &model);
+        }
+        if shape.is_hot(number, 0) {
+            let model = digest(shape.run(number, DATA_LEVELS * DATA_RUNS).output);
+            self.observe(moment(number, evening), &format!("service/history/hot-{number}@eu-1/prod"), &model);
+        }
+    }
+
+    fn observe(&mut self, at: Timestamp, service: &str, model: &str) {
+        let data = json!({
+            "service": service,
+            "servingSet": [{"share": "1", "instances": 3, "components": [{"role": "model", "artifact": {"digest": {"sha256": model}}, "binding": "pinned"}]}],
+            "observedAt": at.to_string(),
+            "observer": "history",
+            "complete": true,
+        });
+        self.say(at, "deployment.observed", service, &data.to_string());
+    }
+
+    /// Signs all that waits, on all cores, and sends it.
+    fn send(&mut self, ledger: &Ledger) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let key = &*self.key;
+        let signed: Vec<Signed> = thread::scope(|scope| {
+            let parts = waiting.chunks(waiting.len().div_ceil(cores).max(1));
+            let parts = parts.map(|part| {
+                scope.spawn(move || part.iter().map(|event| Signed::sign(event.clone(), &[key])).collect::<Vec<_>>())
+            });
+            let parts: Vec<_> = parts.collect();
+            parts.into_iter().flat_map(|part| part.join().expect("signing does not fail")).collect()
+        });
+        let outcomes = ledger.submit_and_wait(signed);
+        for outcome in outcomes {
+            assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+        }
+    }
+}
+
+/// A moment of a day: so many steps after it began.
+fn moment(number: u64, step: u64) -> Timestamp {
+    let step = i64::try_from(step).expect("few steps");
+    Timestamp::from_millis(day(number).as_millis() + step * (DAY_MS / 2000))
+}
+
+/// What a run says, as a tool would that looks at its own process.
+fn run_data(run: &Run) -> String {
+    let kind = match run.kind {
+        Kind::Transform => "transform",
+        Kind::Train => "train",
+        Kind::Finetune => "finetune",
+    };
+    let inputs: Vec<_> = run
+        .inputs
+        .iter()
+        .map(|(input, used)| {
+            let role = match used {
+                Use::Data => "training",
+                Use::BaseModel => "base-model",
+            };
+            json!({"artifact": {"digest": {"sha256": digest(*input)}}, "role": role, "basis": "observed"})
+        })
+        .collect();
+    json!({
+        "runId": format!("run-{}", run.number),
+        "job": {"namespace": "history", "name": run.job, "kind": kind},
+        "outputs": [{"uri": format!("s3://lake/made/{}", run.output), "digest": {"sha256": digest(run.output)}}],
+        "inputs": inputs,
+        "parameters": {"learningRate": "0.001", "depth": 6, "epochs": 10},
+        "seeds": {"numpy": run.number, "torch": 42},
+        "code": {
+            "artifact": {
+                "uri": "git+https://git.example/history/pipelines",
+                "digest": {"gitCommit": &digest(run.day)[..40]},
+            },
+            "dirty": false,
+        },
+    })
+    .to_string()
+}
