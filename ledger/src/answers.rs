@@ -21,6 +21,7 @@ mod spells;
 mod text;
 
 pub mod entries;
+pub mod flags;
 pub mod impact;
 pub mod keys;
 pub mod moment;

@@ -16,6 +16,7 @@
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
 //! | `k` index | a key event |
 //! | `c` subject `\0` index | the type's place, of a correction of an event about that subject, and of every event about a service that sees nothing of it |
+//! | `f` index | the type's place, of an event that flags an artifact or clears it |
 //! | `o` service `\0` moment index | what an event saw of a service at that moment: 1 byte of kind, 8 of the seconds until the next look, 16 of a digest of what was seen |
 //!
 //! What every event has a place in stands 64 together under one key: sled pays by the key, in time and in memory. The
@@ -334,6 +335,16 @@ impl Index {
     /// Indices of all key events, in order.
     pub fn key_events(&self) -> Result<Vec<u64>, StoreError> {
         self.indices(b"k")
+    }
+
+    /// Indices of all events below `size` that flag an artifact or clear it, the newest first, at most `limit`.
+    pub fn flag_events(&self, size: u64, limit: usize) -> Result<Vec<u64>, StoreError> {
+        let mut found = Vec::new();
+        self.store.scan_back(b"f", &key(b'f', &[&size.to_be_bytes()]), &mut |key, _value| {
+            found.extend(last_index(key));
+            found.len() < limit
+        })?;
+        Ok(found)
     }
 
     fn indices(&self, prefix: &[u8]) -> Result<Vec<u64>, StoreError> {

@@ -23,7 +23,7 @@ use lineal_schemas::{
     },
 };
 
-use super::{AnswerError, AsOf, EventRef, Moment, NamedDigest, Signer, When};
+use super::{AnswerError, AsOf, EventRef, Moment, NamedDigest, Signer, When, flags::Flags};
 use crate::{
     index::{Mentions, is_description},
     ledger::View,
@@ -111,6 +111,7 @@ pub(super) struct Reader<'v> {
     mentions: HashMap<Strong, Rc<Mentions>>,
     corrections: HashMap<String, Rc<Corrections>>,
     identities: HashMap<Strong, Rc<Identity>>,
+    flags: Option<Rc<Flags>>,
 }
 
 impl<'v> Reader<'v> {
@@ -130,6 +131,7 @@ impl<'v> Reader<'v> {
             mentions: HashMap::new(),
             corrections: HashMap::new(),
             identities: HashMap::new(),
+            flags: None,
         })
     }
 
@@ -258,6 +260,16 @@ impl<'v> Reader<'v> {
             }
         }
         Ok(services)
+    }
+
+    /// Every flag that stands at the moment, read once.
+    pub(super) fn flags(&mut self) -> Result<Rc<Flags>, AnswerError> {
+        if let Some(flags) = &self.flags {
+            return Ok(flags.clone());
+        }
+        let flags = Rc::new(Flags::read(self)?);
+        self.flags = Some(flags.clone());
+        Ok(flags)
     }
 
     /// The entry of an event by its digest.

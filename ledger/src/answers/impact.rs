@@ -12,12 +12,12 @@ use super::{
     graph::Reader,
     resolve,
     running::Status,
-    trace::{Edge, Node},
+    trace::{Edge, EdgeKind, Node},
 };
 use crate::ledger::View;
 
 mod deployed;
-mod walk;
+pub(super) mod walk;
 
 /// The most nodes of one answer.
 pub const MAX_NODES: usize = 100_000;
@@ -144,6 +144,8 @@ pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, max_nodes:
     let mut walked = walk::walk(&mut reader, &resolved.target, max_nodes)?;
     let found = deployed::find(&mut reader, &mut walked)?;
     let (nodes, edges) = (walked.nodes, walked.edges);
+    let flag_warnings: Vec<String> =
+        nodes.first().into_iter().flat_map(|node| &node.flags).map(super::print::flag_line).collect();
     let mut impact = Impact {
         asked: asked.to_owned(),
         answer: String::new(),
@@ -154,10 +156,24 @@ pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, max_nodes:
         nodes,
         edges,
         evaluations: walked.evaluations,
-        warnings: resolved.notes,
+        warnings: resolved.notes.into_iter().chain(flag_warnings).collect(),
         truncated: walked.truncated,
         as_of: reader.as_of(),
     };
     impact.answer = super::print::impact_line(&impact);
     Ok(impact)
+}
+
+/// From a node of the graph upstream to what was asked for, the shortest way.
+pub(super) fn way(edges: &[Edge], from: usize) -> Vec<usize> {
+    let mut way = vec![from];
+    let mut at = from;
+    while at != 0 {
+        // Nodes are in the order of the walk: the first that leads here is the nearest to what was asked for.
+        let up = edges.iter().filter(|edge| edge.from == at && edge.relation != EdgeKind::Component);
+        let Some(next) = up.map(|edge| edge.to).filter(|to| *to < at).min() else { break };
+        way.push(next);
+        at = next;
+    }
+    way
 }

@@ -3,9 +3,18 @@
 //! Promises the same words wherever an answer is printed, and colours only where they are asked for. Never adds a claim
 //! that the answer itself does not hold.
 
+use lineal_schemas::vocabulary::flag::FlagSeverity;
+
 use super::{
-    NamedDigest, Signer, entries::EntryAnswer, impact::Impact, running::Running, text, timeline::Timeline,
-    trace::Trace, windows::Windows,
+    NamedDigest, Signer,
+    entries::EntryAnswer,
+    flags::{Flag, Flagged},
+    impact::Impact,
+    running::Running,
+    text,
+    timeline::Timeline,
+    trace::{Node, Trace},
+    windows::Windows,
 };
 
 mod graph;
@@ -136,6 +145,45 @@ fn signers(signers: &[Signer]) -> String {
         format!("{producer} (key {key}{state})")
     });
     each.collect::<Vec<_>>().join(", ")
+}
+
+/// ` FLAGGED poisoned (#17)`, or nothing.
+fn flagged(flags: &[Flag]) -> String {
+    let each = flags.iter().map(|flag| format!(" {} {} (#{})", shout(flag), flag.category, flag.event.index));
+    each.collect()
+}
+
+/// A flag that says not to use something is loud, one that says to look at it is not.
+fn shout(flag: &Flag) -> &'static str {
+    match flag.severity {
+        FlagSeverity::Error => "FLAGGED",
+        FlagSeverity::Warn => "flagged",
+    }
+}
+
+/// What a flag says, as prose.
+pub(super) fn flag_line(flag: &Flag) -> String {
+    let (index, who, since) = (flag.event.index, signers(&flag.event.signers), flag.known_since);
+    let (loud, category, why) = (shout(flag), flag.category, &flag.justification);
+    let more = flag.advisory.as_ref().map_or_else(String::new, |place| format!(", see {place}"));
+    format!("{loud} {category}: {why}, known since {since} (#{index} by {who}{more})")
+}
+
+/// What stands on a node of an ancestry, as prose.
+pub(super) fn flagged_node_line(node: &Node) -> String {
+    let flags: Vec<String> = node.flags.iter().map(flag_line).collect();
+    format!("{}: {}", label(node), flags.join("; "))
+}
+
+/// What is flagged of what serves, as prose: the flags, and the way to them.
+fn flagged_line(flagged: &Flagged) -> String {
+    let flags: Vec<String> = flagged.flags.iter().map(flag_line).collect();
+    let how = if flagged.way.len() > 1 {
+        format!("rests on {}, by {}", flagged.what, flagged.way.join(" <- "))
+    } else {
+        flagged.what.clone()
+    };
+    format!("{how}: {}", flags.join("; "))
 }
 
 /// At most three of a list in prose.

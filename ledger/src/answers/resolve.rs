@@ -282,7 +282,9 @@ fn newest(reader: &mut Reader<'_>, subject: &str, version: Option<&str>) -> Resu
         Some("dataset") => &["dataset.snapshotted"],
         Some("transform") => &["transform.published"],
         Some("alias") => &["alias.moved"],
-        Some("artifact") => &["artifact.equated", "artifact.located", "artifact.destroyed"],
+        Some("artifact") => {
+            &["artifact.equated", "artifact.located", "artifact.destroyed", "artifact.flagged", "artifact.cleared"]
+        }
         Some("job") => &["run.completed"],
         _ => return Ok(None),
     };
@@ -335,6 +337,8 @@ pub(super) fn main_artifact(payload: &Payload) -> Option<&Artifact> {
         Payload::ArtifactEquated(equated) => Some(&equated.a),
         Payload::ArtifactLocated(located) => Some(&located.artifact),
         Payload::ArtifactDestroyed(destroyed) => Some(&destroyed.artifact),
+        Payload::ArtifactFlagged(flagged) => Some(&flagged.artifact),
+        Payload::ArtifactCleared(cleared) => Some(&cleared.artifact),
         Payload::EvaluationStarted(evaluation) => Some(&evaluation.model),
         Payload::EvaluationCompleted(evaluation) => Some(&evaluation.model),
         _ => None,

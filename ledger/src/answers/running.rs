@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AnswerError, AsOf, EventRef, NamedDigest, When,
+    flags::{self, Flag, Flagged, Tainted},
     graph::{Reader, Told},
     trace::described::Described,
 };
@@ -29,6 +30,9 @@ use history::{History, Seen};
 
 /// The most services of one answer.
 const MAX_SERVICES: usize = 100_000;
+
+/// The most artifacts and runs that are looked at downstream of what is flagged.
+const MAX_TAINTED: usize = 20_000;
 
 /// The answer to `lineal running`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +50,9 @@ pub struct Running {
     /// Services that ended, or at which nothing was seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ended: Vec<Ended>,
+    /// What puts the answer in doubt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// How far the record had come.
     pub as_of: AsOf,
 }
@@ -97,6 +104,9 @@ pub struct ServiceState {
     /// The last request for just this serving set; absent where nobody asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<Requested>,
+    /// What is flagged of what serves, or of what it was made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flagged: Vec<Flagged>,
     /// What else should be known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -153,6 +163,9 @@ pub struct ComponentState {
     /// Whether it can change under the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
+    /// Flags that stand on it itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
 }
 
 /// A service at which nothing runs any more.
@@ -173,22 +186,26 @@ pub fn running(view: &View, environment: Option<&str>, when: impl Into<When>) ->
     let mut reader = Reader::new(view, when.into())?;
     let now = reader.moment().at;
     let (mut services, mut ended) = (Vec::new(), Vec::new());
+    let tainted = Tainted::find(&mut reader, MAX_TAINTED)?;
     for service in view.index.subjects("service/", MAX_SERVICES)? {
         if !environment.is_none_or(|wanted| is_in(&service, wanted)) {
             continue;
         }
-        match state(&mut reader, &service)? {
+        match state(&mut reader, &service, &tainted)? {
             Some(Found::State(state)) => services.push(*state),
             Some(Found::Ended(gone)) => ended.push(*gone),
             None => {}
         }
     }
+    let cut = format!("more is flagged than the {MAX_TAINTED} artifacts and runs that were looked at");
+    let warnings = if tainted.is_cut { vec![cut] } else { Vec::new() };
     let mut running = Running {
         answer: String::new(),
         environment: environment.map(str::to_owned),
         at: now,
         services,
         ended,
+        warnings,
         as_of: reader.as_of(),
     };
     running.answer = super::print::running_line(&running);
@@ -205,7 +222,7 @@ enum Found {
     Ended(Box<Ended>),
 }
 
-fn state(reader: &mut Reader<'_>, service: &str) -> Result<Option<Found>, AnswerError> {
+fn state(reader: &mut Reader<'_>, service: &str, tainted: &Tainted) -> Result<Option<Found>, AnswerError> {
     let mut history = History::read(reader, service)?;
     let Some(newest) = history.newest().cloned() else { return Ok(None) };
     let newest = &newest;
@@ -237,9 +254,23 @@ fn state(reader: &mut Reader<'_>, service: &str) -> Result<Option<Found>, Answer
         observer: observed.observer.to_string(),
         observation: reader.event_ref(&newest.told),
         requested: requested(reader, service, &observed.serving_set)?,
+        flagged: flagged(reader, &observed.serving_set, tainted)?,
         notes: notes(reader, &history, newest)?,
         serving_sets,
     }))))
+}
+
+/// What is flagged of everything that serves, each once.
+fn flagged(reader: &mut Reader<'_>, sets: &[ServedSet], tainted: &Tainted) -> Result<Vec<Flagged>, AnswerError> {
+    let mut found: Vec<Flagged> = Vec::new();
+    for component in sets.iter().flat_map(|set| &set.components) {
+        for flagged in tainted.of(reader, &component.artifact)? {
+            if !found.iter().any(|known| known.way == flagged.way) {
+                found.push(flagged);
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn ended(reader: &Reader<'_>, service: &str, seen: &Seen) -> Found {
@@ -279,10 +310,8 @@ fn set_state(reader: &mut Reader<'_>, set: &ServedSet, since: Timestamp) -> Resu
 
 fn component_state(reader: &mut Reader<'_>, component: &Component) -> Result<ComponentState, AnswerError> {
     let artifact = &component.artifact;
-    let described = match reader.identity(artifact)? {
-        Some(identity) => Described::of(&identity, reader.moment()),
-        None => Described::default(),
-    };
+    let identity = reader.identity(artifact)?;
+    let described = identity.as_ref().map(|identity| Described::of(identity, reader.moment())).unwrap_or_default();
     Ok(ComponentState {
         role: component.role,
         name: described.name.or_else(|| artifact.name.as_ref().map(ToString::to_string)),
@@ -291,6 +320,7 @@ fn component_state(reader: &mut Reader<'_>, component: &Component) -> Result<Com
         uri: artifact.uri.as_ref().map(ToString::to_string),
         strength: artifact.strength(),
         binding: component.binding,
+        flags: flags::of(reader, artifact, identity.as_deref())?,
     })
 }
 

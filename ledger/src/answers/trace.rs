@@ -12,11 +12,11 @@ use lineal_schemas::vocabulary::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerError, AsOf, EventRef, NamedDigest, When, graph::Reader, resolve};
+use super::{AnswerError, AsOf, EventRef, NamedDigest, When, flags::Flag, graph::Reader, resolve};
 use crate::ledger::View;
 
 pub(super) mod described;
-mod ends;
+pub(super) mod ends;
 pub(super) mod facts;
 mod measured;
 pub(super) mod walk;
@@ -188,6 +188,9 @@ pub struct Node {
     /// Why nothing is upstream of it, where nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
+    /// Flags that stand on it itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
     /// What else should be known of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -207,6 +210,7 @@ impl Node {
             run: None,
             data: None,
             end: None,
+            flags: Vec::new(),
             notes: Vec::new(),
         }
     }

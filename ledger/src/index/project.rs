@@ -65,6 +65,9 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
         Payload::KeyEnrolled(_) | Payload::KeyRotated(_) | Payload::KeyRevoked(_) | Payload::LedgerKeyRotated(_) => {
             batch.put(key(b'k', &[&index]), []);
         }
+        Payload::ArtifactFlagged(_) | Payload::ArtifactCleared(_) => {
+            batch.put(key(b'f', &[&index]), [kind.unwrap_or_default()]);
+        }
         _ => {}
     }
     Ok(())

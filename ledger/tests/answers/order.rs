@@ -68,6 +68,16 @@ fn history(world: &mut World) -> Said {
     let right = observed(55, &serving("weights-2"), "");
     let correction = format!(r#"{{"corrects":"{wrong}","data":{right}}}"#);
     say(world, "observer", 95, "record.corrected", SERVICE, &correction);
+    let flag = |content: &str| {
+        let since = at(60);
+        format!(
+            r#"{{"artifact":{{"digest":{{"sha256":"DIGEST({content})"}}}},"category":"poisoned","justification":"labels","knownSince":"{since}"}}"#
+        )
+    };
+    say(world, "data", 60, "artifact.flagged", "artifact/wine/part", &flag("red"));
+    say(world, "data", 61, "artifact.flagged", "artifact/wine/part", &flag("white"));
+    let cleared = r#"{"artifact":{"digest":{"sha256":"DIGEST(red)"}},"justification":"false-alarm"}"#;
+    say(world, "evaluator", 80, "artifact.cleared", "artifact/wine/part", cleared);
     // The other one looks at the same moments, at one of them with another result.
     say(world, "second", 10, seen, SERVICE, &observed(10, &serving("weights-1"), ""));
     say(world, "second", 75, seen, SERVICE, &observed(75, &serving("weights-2"), ""));

@@ -72,6 +72,8 @@ fn eventful() -> World {
     let gone = "service/wine/old@eu-1/prod";
     world.observe(gone, &serving("weights-1"), "");
     world.send("deployer", "deployment.removed", gone, &format!(r#"{{"service":"{gone}"}}"#));
+    world.flag("red", "poisoned", r#","advisory":"https://advisories.example/7""#);
+    world.flag("weights-2", "quality", r#","severity":"warn""#);
     let keyid = world.senders["trainer"].key.keyid();
     let revoked = format!(r#"{{"keyid":"{keyid}","reason":"lost","compromisedSince":"2020-01-01T00:00:00Z"}}"#);
     world.send("root", "key.revoked", &format!("key/{keyid}"), &revoked);

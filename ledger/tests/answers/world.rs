@@ -73,11 +73,16 @@ const SENDERS: [(&str, &str, &[&str]); 6] = [
             "artifact.equated",
             "artifact.located",
             "artifact.destroyed",
+            "artifact.flagged",
             "record.corrected",
         ],
     ),
     ("trainer", "trainer", &["run.completed", "run.started", "model.registered", "record.corrected"]),
-    ("evaluator", "evaluator", &["evaluation.started", "evaluation.completed", "record.corrected"]),
+    (
+        "evaluator",
+        "evaluator",
+        &["evaluation.started", "evaluation.completed", "artifact.flagged", "artifact.cleared", "record.corrected"],
+    ),
     (
         "deployer",
         "deployer",
@@ -87,10 +92,13 @@ const SENDERS: [(&str, &str, &[&str]); 6] = [
             "deployment.rolledback",
             "service.registered",
             "decisions.recorded",
+            "incident.opened",
+            "incident.updated",
+            "incident.closed",
         ],
     ),
-    ("observer", "observer", &["deployment.observed", "record.corrected"]),
-    ("second", "observer", &["deployment.observed"]),
+    ("observer", "observer", &["deployment.observed", "inventory.observed", "record.corrected"]),
+    ("second", "observer", &["deployment.observed", "inventory.observed"]),
 ];
 
 impl World {
@@ -143,7 +151,7 @@ impl World {
     fn enrol(&mut self, seed: u8, name: &'static str, role: &str, types: &[&str]) {
         let key = SecretKey::from_seed([seed; 32]).unwrap();
         let source = format!("https://{name}.example/pipeline");
-        let names = ["dataset", "model", "job", "transform", "alias", "artifact", "service"];
+        let names = ["dataset", "model", "job", "transform", "alias", "artifact", "service", "incident", "environment"];
         let names = names.map(|kind| format!("{kind}/**"));
         let data = serde_json::json!({
             "keyid": key.keyid().to_string(), "publicKey": key.public().to_pem(), "producer": format!("wine-{name}"),
@@ -238,6 +246,23 @@ impl World {
             r#"{{"service":"{service}","servingSet":[{sets}],"observedAt":"{at}","observer":"probe-1","complete":true{more}}}"#
         );
         self.send("observer", "deployment.observed", service, &data)
+    }
+
+    /// Says that something is bad; `more` can hold further members.
+    pub(crate) fn flag(&mut self, content: &str, category: &str, more: &str) -> (u64, EventDigest) {
+        let since = self.clock.wall();
+        let data = format!(
+            r#"{{"artifact":{{"digest":{{"sha256":"DIGEST({content})"}}}},"category":"{category}","justification":"labels-flipped","knownSince":"{since}"{more}}}"#
+        );
+        self.send_event("data", "artifact.flagged", "artifact/wine/part", &data)
+    }
+
+    /// Says that something is not bad after all.
+    pub(crate) fn clear(&mut self, content: &str, more: &str) -> u64 {
+        let data = format!(
+            r#"{{"artifact":{{"digest":{{"sha256":"DIGEST({content})"}}}},"justification":"false-alarm"{more}}}"#
+        );
+        self.send("evaluator", "artifact.cleared", "artifact/wine/part", &data)
     }
 
     /// Data, a run, a registration and an observation.

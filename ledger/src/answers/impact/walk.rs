@@ -24,9 +24,9 @@ use crate::answers::{
 
 /// What the walk found.
 #[derive(Debug, Default)]
-pub(super) struct Walked {
-    pub(super) nodes: Vec<Node>,
-    pub(super) edges: Vec<Edge>,
+pub(in crate::answers) struct Walked {
+    pub(in crate::answers) nodes: Vec<Node>,
+    pub(in crate::answers) edges: Vec<Edge>,
     pub(super) evaluations: Vec<EventRef>,
     /// Services about which something is said that is in the graph.
     pub(super) services: BTreeSet<String>,
@@ -34,7 +34,7 @@ pub(super) struct Walked {
     pub(super) batches: BTreeMap<String, BTreeMap<u64, usize>>,
     /// Steps from what was asked for, node by node.
     pub(super) distances: Vec<usize>,
-    pub(super) truncated: bool,
+    pub(in crate::answers) truncated: bool,
     places: HashMap<Key, usize>,
 }
 
@@ -47,7 +47,7 @@ impl Walked {
     }
 
     /// The node of an artifact, if it is in the graph.
-    pub(super) fn place_of(&self, identity: &Identity) -> Option<usize> {
+    pub(in crate::answers) fn place_of(&self, identity: &Identity) -> Option<usize> {
         let first = identity.digests.first()?;
         self.places.get(&Key::Digest(first.clone())).copied()
     }
@@ -69,7 +69,11 @@ struct Walk<'r, 'v> {
 }
 
 /// Walks downstream from `target`.
-pub(super) fn walk(reader: &mut Reader<'_>, target: &Target, max_nodes: usize) -> Result<Walked, AnswerError> {
+pub(in crate::answers) fn walk(
+    reader: &mut Reader<'_>,
+    target: &Target,
+    max_nodes: usize,
+) -> Result<Walked, AnswerError> {
     let mut walk = Walk {
         reader,
         walked: Walked::default(),
@@ -280,14 +284,14 @@ impl Walk<'_, '_> {
         let Some((identity, first)) =
             identity.and_then(|identity| identity.digests.first().cloned().map(|first| (identity, first)))
         else {
-            let node = artifact_node(artifact, None, hint, self.reader.moment());
+            let node = artifact_node(self.reader, artifact, None, hint)?;
             return Ok((!self.is_full()).then(|| self.walked.add(node, distance)));
         };
         let key = Key::Digest(first);
         if let Some(at) = self.walked.places.get(&key) {
             return Ok(Some(*at));
         }
-        let node = artifact_node(artifact, Some(&identity), hint, self.reader.moment());
+        let node = artifact_node(self.reader, artifact, Some(&identity), hint)?;
         let placed = self.place(key, node, distance);
         if let Some(at) = placed {
             self.open.push_back((at, identity));

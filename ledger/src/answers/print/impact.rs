@@ -1,11 +1,11 @@
 //! What rests on something, as text: what runs first.
 
-use super::{Colour, Style, as_of_line, label, list};
+use super::{Colour, Style, as_of_line, flagged, label, list};
 use crate::answers::{
-    impact::{Impact, LiveUse, UseKind},
+    impact::{Impact, LiveUse, UseKind, way},
     running::Status,
     text::{self, age},
-    trace::{EdgeKind, Node},
+    trace::Node,
 };
 
 /// The answer in one line.
@@ -87,7 +87,8 @@ fn is_service(node: &Node) -> bool {
 fn node_line(node: &Node) -> String {
     let note = if node.notes.is_empty() { String::new() } else { format!(" ({})", node.notes.join("; ")) };
     let events: Vec<String> = node.events.iter().map(|event| format!("#{}", event.index)).collect();
-    format!("  {} {} {}{note}", node.kind.as_str(), label(node), events.join(" ")).trim_end().to_owned()
+    let line = format!("  {} {} {}", node.kind.as_str(), label(node), events.join(" "));
+    line.trim_end().to_owned() + &flagged(&node.flags) + &note
 }
 
 fn live_lines(impact: &Impact, live: &LiveUse, style: Style) -> Vec<String> {
@@ -104,7 +105,7 @@ fn live_lines(impact: &Impact, live: &LiveUse, style: Style) -> Vec<String> {
         (Status::Running, ..) => (format!("LIVE since {}, seen {ago} ago", live.since), Colour::Red),
     };
     let path: Vec<String> =
-        path(impact, live.serves).into_iter().filter_map(|at| impact.nodes.get(at)).map(label).collect();
+        way(&impact.edges, live.serves).into_iter().filter_map(|at| impact.nodes.get(at)).map(label).collect();
     let owner = live.owner.as_ref().map(|owner| format!("owner {owner}"));
     let contact = live.contact.as_ref().map(|contact| format!("contact {contact}"));
     let people: Vec<String> = owner.into_iter().chain(contact).collect();
@@ -113,18 +114,4 @@ fn live_lines(impact: &Impact, live: &LiveUse, style: Style) -> Vec<String> {
         format!("  {}{share}{instances}  {}", live.name, style.paint(colour, &status)) + &people,
         format!("    {}", path.join(" <- ")),
     ]
-}
-
-/// From a node upstream to what was asked for, the shortest way.
-fn path(impact: &Impact, from: usize) -> Vec<usize> {
-    let mut path = vec![from];
-    let mut at = from;
-    while at != 0 {
-        // Nodes are in the order of the walk: the first that leads here is the nearest to what was asked for.
-        let up = impact.edges.iter().filter(|edge| edge.from == at && edge.relation != EdgeKind::Component);
-        let Some(next) = up.map(|edge| edge.to).filter(|to| *to < at).min() else { break };
-        path.push(next);
-        at = next;
-    }
-    path
 }

@@ -6,7 +6,7 @@ use super::{as_of_line, at_moment, list, main_digest, signers};
 use crate::answers::{
     entries::EntryAnswer,
     text,
-    trace::{EdgeKind, Node, NodeKind, Trace, Verdict, walk::Serving},
+    trace::{EdgeKind, Node, NodeKind, Trace, Verdict, ends::flagged, walk::Serving},
 };
 
 /// A node in prose: `model/wine/quality v2 sha256:ab12cd34ef56…`.
@@ -41,7 +41,14 @@ pub(in crate::answers) fn trace_line(trace: &Trace, serving: Option<Serving>) ->
         }
         None => name,
     };
-    format!("{}{first}{from}{} ({})", at_moment(&trace.as_of), goes_back(trace), ending(trace))
+    let (prefix, flagged) = (at_moment(&trace.as_of), on_flagged(trace));
+    format!("{prefix}{first}{from}{} ({}){flagged}", goes_back(trace), ending(trace))
+}
+
+/// `; FLAGGED: dataset/wine/red …`, or nothing.
+fn on_flagged(trace: &Trace) -> String {
+    let labels: Vec<String> = flagged(trace).into_iter().map(label).collect();
+    if labels.is_empty() { String::new() } else { format!("; FLAGGED: {}", list(&labels)) }
 }
 
 fn serves(service: &str, serving: Serving, trace: &Trace) -> String {

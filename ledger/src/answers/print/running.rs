@@ -1,6 +1,8 @@
 //! What runs, as text.
 
-use super::{Colour, Style, as_of_line, at_moment, main_digest, signers};
+use std::collections::BTreeSet;
+
+use super::{Colour, Style, as_of_line, at_moment, flagged, flagged_line, main_digest, signers};
 use crate::answers::{
     running::{ComponentState, Running, ServiceState, SetState, Status},
     text::{self, age},
@@ -22,6 +24,10 @@ pub(in crate::answers) fn line(running: &Running) -> String {
                     parts.push(format!("{} {what}", count(status)));
                 }
             }
+            let flagged = services.iter().filter(|service| !service.flagged.is_empty()).count();
+            if flagged > 0 {
+                parts.push(format!("{flagged} on FLAGGED artifacts"));
+            }
             parts.join(", ")
         }
     };
@@ -31,14 +37,25 @@ pub(in crate::answers) fn line(running: &Running) -> String {
 fn service_line(service: &ServiceState, running: &Running) -> String {
     let (name, since, seen) = (&service.service, service.since, service.last_observed);
     let models = sets(service.serving_sets.iter().map(Shown::of));
-    match (service.status, service.unknown_since) {
+    let line = match (service.status, service.unknown_since) {
         (Status::Unknown, Some(unknown)) => format!("{name}  UNKNOWN since {unknown}; last seen {seen} with {models}"),
         (Status::Partial, _) => format!("{name}  seen in part: {models}, observed {} ago", age(seen, running.at)),
         _ => {
             let (running_for, ago) = (age(since, running.at), age(seen, running.at));
             format!("{name}  {models}  since {since} ({running_for}), observed {ago} ago, {}", requested(service))
         }
+    };
+    line + &on_flagged(service)
+}
+
+/// `, on FLAGGED poisoned`, or nothing.
+fn on_flagged(service: &ServiceState) -> String {
+    let categories: BTreeSet<&str> =
+        service.flagged.iter().flat_map(|flagged| &flagged.flags).map(|flag| flag.category.as_str()).collect();
+    if categories.is_empty() {
+        return String::new();
     }
+    format!(", on FLAGGED artifacts ({})", categories.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// A part of a serving set, for prose.
@@ -114,6 +131,7 @@ pub(super) fn text(running: &Running, style: Style) -> String {
             format!("  {service} runs nothing since {since} (#{index} {kind})")
         }));
     }
+    out.extend(running.warnings.iter().map(|warning| style.paint(Colour::Yellow, &format!("warning: {warning}"))));
     out.push(String::new());
     out.push(as_of_line(&running.as_of));
     out.join("\n") + "\n"
@@ -132,11 +150,13 @@ fn details(service: &ServiceState, style: Style, out: &mut Vec<String>) {
             let name: Vec<String> = component.name.iter().cloned().chain(version).collect();
             let floating = component.binding.map_or_else(String::new, |binding| format!(", {binding}"));
             let (role, strength) = (component.role, component.strength.as_str());
-            out.push(format!("    {role} {} {place} ({strength}{floating})", name.join(" ")));
+            let flags = flagged(&component.flags);
+            out.push(format!("    {role} {} {place} ({strength}{floating}){flags}", name.join(" ")));
         }
     }
     let event = &service.observation;
     let (index, observer, signed) = (event.index, &service.observer, signers(&event.signers));
     out.push(style.paint(Colour::Dim, &format!("  #{index} observed by {observer}, signed by {signed}")));
+    out.extend(service.flagged.iter().map(|one| style.paint(Colour::Red, &format!("  ! {}", flagged_line(one)))));
     out.extend(service.notes.iter().map(|note| style.paint(Colour::Yellow, &format!("  ! {note}"))));
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lineal_schemas::vocabulary::artifact::Strength;
 
-use super::{Colour, Style, as_of_line, label, main_digest, signers};
+use super::{Colour, Style, as_of_line, flag_line, label, main_digest, signers};
 use crate::answers::{
     EventRef, text,
     trace::{Edge, EdgeKind, End, Measurement, Node, NodeKind, RunFacts, Trace, Verdict},
@@ -145,6 +145,7 @@ fn details(node: &Node, style: Style) -> Vec<String> {
     }
     lines.extend(node.run.as_ref().map(run_lines).into_iter().flatten());
     lines.extend(node.events.iter().map(|event| style.paint(Colour::Dim, &event_line(event))));
+    lines.extend(node.flags.iter().map(|flag| style.paint(Colour::Red, &format!("! {}", flag_line(flag)))));
     lines.extend(node.notes.iter().map(|note| style.paint(Colour::Yellow, &format!("! {note}"))));
     lines
 }

@@ -44,6 +44,8 @@ pub(super) fn conclude(asked: &str, walked: Walked, warnings: Vec<String>, as_of
     };
     mark_measured(&mut trace);
     trace.warnings.extend(doubtful_keys(&trace));
+    let flags: Vec<String> = flagged(&trace).into_iter().map(print::flagged_node_line).collect();
+    trace.warnings.extend(flags);
     trace.answer = print::trace_line(&trace, serving);
     trace
 }
@@ -125,6 +127,14 @@ fn mark_measured(trace: &mut Trace) {
             input.in_ancestry = input.digests.iter().filter(is_strong).any(|digest| digests.contains(digest));
         }
     }
+}
+
+/// What is flagged of what was asked for and of its ancestry.
+pub(in crate::answers) fn flagged(trace: &Trace) -> Vec<&Node> {
+    let ancestry: BTreeSet<usize> = trace.edges.iter().filter(|edge| edge.ancestry).map(|edge| edge.to).collect();
+    let counts = |at: &usize| *at == 0 || ancestry.contains(at);
+    let nodes = trace.nodes.iter().enumerate().filter(|(at, node)| counts(at) && !node.flags.is_empty());
+    nodes.map(|(_at, node)| node).collect()
 }
 
 /// One warning for each revoked key that the answer rests on.

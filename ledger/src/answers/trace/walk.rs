@@ -23,7 +23,7 @@ use lineal_schemas::{
 
 use super::{Edge, EdgeKind, End, Measurement, Node, NodeKind, described::Described, facts, measured};
 use crate::answers::{
-    AnswerError, Moment, NamedDigest,
+    AnswerError, NamedDigest, flags,
     graph::{Identity, Reader, Told, strong},
     resolve::{Target, main_artifact},
     running::{all_digests, history::History, sets_of},
@@ -184,7 +184,8 @@ impl Walk<'_, '_> {
     /// At a model that was made outside and that nobody has a digest of: its registration says all that is known.
     fn begin_outside(&mut self, told: &Rc<Told>, registered: &ModelRegistered) -> Result<(), AnswerError> {
         let alone = Identity { digests: BTreeSet::new(), said: vec![told.clone()] };
-        let at = self.add(artifact_node(&registered.model, Some(&alone), NodeKind::Model, self.reader.moment()));
+        let node = artifact_node(self.reader, &registered.model, Some(&alone), NodeKind::Model)?;
+        let at = self.add(node);
         self.outside(at, &alone, told, registered)
     }
 
@@ -332,7 +333,7 @@ impl Walk<'_, '_> {
         if let Some(at) = self.places.get(&key) {
             return Ok(Some((*at, identity)));
         }
-        let node = artifact_node(artifact, identity.as_deref(), hint, self.reader.moment());
+        let node = artifact_node(self.reader, artifact, identity.as_deref(), hint)?;
         Ok(self.place(key, node).map(|at| (at, identity)))
     }
 
@@ -371,11 +372,12 @@ impl Walk<'_, '_> {
 }
 
 pub(in crate::answers) fn artifact_node(
+    reader: &mut Reader<'_>,
     artifact: &Artifact,
     identity: Option<&Identity>,
     hint: NodeKind,
-    moment: Moment,
-) -> Node {
+) -> Result<Node, AnswerError> {
+    let moment = reader.moment();
     let described = identity.map(|identity| Described::of(identity, moment)).unwrap_or_default();
     let mut digests: Vec<NamedDigest> =
         identity.into_iter().flat_map(|identity| identity.digests.iter().cloned()).collect();
@@ -383,15 +385,16 @@ pub(in crate::answers) fn artifact_node(
     digests.sort_by_key(|digest| !own.contains(digest));
     let others: Vec<_> = all_digests(artifact).into_iter().filter(|digest| !digests.contains(digest)).collect();
     digests.extend(others);
-    Node {
+    Ok(Node {
         name: described.name.or_else(|| artifact.name.as_ref().map(ToString::to_string)),
         version: described.version,
         other_names: described.others,
         digests,
         uri: artifact.uri.as_ref().map(ToString::to_string),
         strength: Some(artifact.strength()),
+        flags: flags::of(reader, artifact, identity)?,
         ..Node::new(described.kind.unwrap_or(hint))
-    }
+    })
 }
 
 /// An artifact without a strong digest is only ever itself as spelled.
