@@ -21,6 +21,7 @@ mod spells;
 mod text;
 
 pub mod entries;
+pub mod findings;
 pub mod flags;
 pub mod impact;
 pub mod keys;
@@ -33,6 +34,7 @@ pub mod trace;
 pub mod windows;
 
 pub use entries::{EntryAnswer, LogLine, get, log_line};
+pub use findings::{Findings, findings};
 pub use impact::{Impact, impact};
 pub use keys::keys;
 pub use moment::{Known, Moment, When};
@@ -134,6 +136,12 @@ pub enum AnswerError {
         /// When the first entry was taken.
         begins: Timestamp,
     },
+    /// A word that is no severity.
+    #[error("`{asked}` is no severity: it is one of low, medium, high, critical")]
+    Severity {
+        /// As asked.
+        asked: String,
+    },
     /// A text that is no moment.
     #[error(transparent)]
     Moment(#[from] moment::spelling::MomentError),
@@ -163,6 +171,7 @@ impl AnswerError {
             Self::NotYet { .. } => "not-yet-named",
             Self::Future { .. } => "moment-in-the-future",
             Self::BeforeTheRecord { .. } => "before-the-record",
+            Self::Severity { .. } => "unknown-severity",
             Self::Moment(error) => error.code(),
             Self::Keys(_) => "keys-unreadable",
             Self::Read(ReadError::NoSuchEntry { .. }) => "no-such-entry",
@@ -184,6 +193,7 @@ impl AnswerError {
             Self::NotYet { .. }
             | Self::Future { .. }
             | Self::BeforeTheRecord { .. }
+            | Self::Severity { .. }
             | Self::Moment(_)
             | Self::Keys(_)
             | Self::NotTraceable { .. }

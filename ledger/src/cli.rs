@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 mod access;
 mod append;
 mod failure;
+mod findings;
 mod history;
 mod init;
 mod keys;
@@ -89,6 +90,8 @@ enum Command {
     Impact(read::Impact),
     /// What runs now, or ran at a moment
     Running(read::Running),
+    /// What is wrong with what runs and with the record of it
+    Findings(findings::Findings),
     /// What happened to a service, a model or anything else, a line a change
     Timeline(history::Timeline),
     /// From when to when something served
@@ -134,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Trace(command) => command.run(),
         Command::Impact(command) => command.run(),
         Command::Running(command) => command.run(),
+        Command::Findings(command) => command.run(),
         Command::Timeline(command) => command.run(),
         Command::Windows(command) => command.run(),
         Command::Rejected(command) => command.run(),

@@ -17,6 +17,7 @@
 //! | `k` index | a key event |
 //! | `c` subject `\0` index | the type's place, of a correction of an event about that subject, and of every event about a service that sees nothing of it |
 //! | `f` index | the type's place, of an event that flags an artifact or clears it |
+//! | `l` index/64 | 64 places of 4 bytes: how many minutes after it happened an event arrived, where that is [`LATE_MINUTES`] or more |
 //! | `o` service `\0` moment index | what an event saw of a service at that moment: 1 byte of kind, 8 of the seconds until the next look, 16 of a digest of what was seen |
 //!
 //! What every event has a place in stands 64 together under one key: sled pays by the key, in time and in memory. The
@@ -48,6 +49,9 @@ use self::{
 
 /// Changes whenever keys or values change: another number means making it again.
 const FORMAT: u32 = 6;
+
+/// From how many minutes on an event arrives late. An outbox may well wait for a network that is gone for a while.
+pub const LATE_MINUTES: u32 = 60;
 
 const STAMP_KEY: &[u8] = b"z";
 
@@ -345,6 +349,39 @@ impl Index {
             found.len() < limit
         })?;
         Ok(found)
+    }
+
+    /// Indices of events below `size` that arrived late, with how many minutes, the newest first, at most `limit`.
+    pub fn late(&self, size: u64, limit: usize) -> Result<Vec<(u64, u32)>, StoreError> {
+        let mut found = Vec::new();
+        self.store.scan_back(b"l", b"m", &mut |key, value| {
+            let first = last_index(key).unwrap_or_default() * SHELF;
+            let minutes = value.chunks_exact(4).map(|mut place| take_u32(&mut place).unwrap_or_default());
+            let mut late: Vec<(u64, u32)> = (first..).zip(minutes).collect();
+            late.retain(|(index, minutes)| *index < size && *minutes > 0);
+            found.extend(late.into_iter().rev());
+            found.len() < limit
+        })?;
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// The numbers of a source that entries below `size` leave open under its head, and the head, as `q` has them.
+    pub fn open_numbers(&self, number: u32, size: u64) -> Result<(u64, Vec<u64>), StoreError> {
+        let prefix = key(b'q', &[&number.to_be_bytes()]);
+        let (mut head, mut open) = (0, Vec::new());
+        self.store.scan(&prefix, &prefix, &mut |key, value| {
+            let first = last_index(key).unwrap_or_default() * SHELF;
+            for (sequence, mut held) in (first..).zip(value.chunks_exact(8)) {
+                let holder = take_u64(&mut held).and_then(|held| held.checked_sub(1));
+                if holder.is_some_and(|index| index < size) {
+                    open.extend(head + 1..sequence);
+                    head = sequence;
+                }
+            }
+            true
+        })?;
+        Ok((head, open))
     }
 
     fn indices(&self, prefix: &[u8]) -> Result<Vec<u64>, StoreError> {

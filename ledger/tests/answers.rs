@@ -16,6 +16,8 @@ use lineal_ledger::{
 };
 use lineal_schemas::{digest::EventDigest, timestamp::Timestamp};
 
+#[path = "answers/findings.rs"]
+mod findings;
 #[path = "answers/flags.rs"]
 mod flags;
 #[path = "answers/histories.rs"]

@@ -8,6 +8,7 @@ use lineal_schemas::vocabulary::flag::FlagSeverity;
 use super::{
     NamedDigest, Signer,
     entries::EntryAnswer,
+    findings::Findings,
     flags::{Flag, Flagged},
     impact::Impact,
     running::Running,
@@ -17,6 +18,7 @@ use super::{
     windows::Windows,
 };
 
+mod findings;
 mod graph;
 mod history;
 mod impact;
@@ -24,6 +26,7 @@ mod lines;
 mod running;
 mod tree;
 
+pub(super) use findings::line as findings_line;
 pub(super) use history::{timeline_line, windows_line};
 pub(super) use impact::line as impact_line;
 pub(super) use lines::{label, trace_line};
@@ -82,6 +85,13 @@ impl Running {
     /// As text: the answer, a block for each service, the tree size.
     pub fn to_text(&self, style: Style) -> String {
         running::text(self, style)
+    }
+}
+
+impl Findings {
+    /// As text: the answer, a block for each finding, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        findings::text(self, style)
     }
 }
 
@@ -187,7 +197,7 @@ fn flagged_line(flagged: &Flagged) -> String {
 }
 
 /// At most three of a list in prose.
-fn list(items: &[String]) -> String {
+pub(super) fn list(items: &[String]) -> String {
     const SHOWN: usize = 3;
     let shown = items.get(..SHOWN.min(items.len())).unwrap_or_default().join(", ");
     match items.len().saturating_sub(SHOWN) {

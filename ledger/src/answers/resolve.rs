@@ -208,7 +208,7 @@ fn digest(
     Err(AnswerError::Ambiguous { asked: asked.to_owned(), found })
 }
 
-fn artifact_of(digest: &NamedDigest) -> Option<Artifact> {
+pub(super) fn artifact_of(digest: &NamedDigest) -> Option<Artifact> {
     let digests = [(digest.algorithm.clone(), digest.value.clone())].into();
     let digest = DigestSet::new(digests).ok();
     digest.map(|digest| Artifact {
@@ -317,7 +317,7 @@ fn is_version(own: &str, asked: &str) -> bool {
     own == asked || own.strip_prefix('v') == Some(asked) || asked.strip_prefix('v') == Some(own)
 }
 
-fn version_of(payload: &Payload) -> Option<&str> {
+pub(super) fn version_of(payload: &Payload) -> Option<&str> {
     match payload {
         Payload::ModelRegistered(registered) => registered.version.as_ref(),
         Payload::DatasetSnapshotted(snapshot) => snapshot.version.as_ref(),

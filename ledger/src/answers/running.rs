@@ -3,12 +3,9 @@
 //! Promises that an observer that fell silent makes its service unknown and never "still running", and that a request
 //! is only ever compared with what was seen. (docs/DESIGN.md)
 
-use std::rc::Rc;
-
 use lineal_schemas::{
     timestamp::Timestamp,
     vocabulary::{
-        Payload,
         artifact::{Artifact, Strength},
         deployment::{Binding, Component, ComponentRole, ServedSet},
         values::Count,
@@ -19,17 +16,22 @@ use serde::{Deserialize, Serialize};
 use super::{
     AnswerError, AsOf, EventRef, NamedDigest, When,
     flags::{self, Flag, Flagged, Tainted},
-    graph::{Reader, Told},
+    graph::Reader,
     trace::described::Described,
 };
 use crate::ledger::View;
 
 pub(super) mod history;
+mod requests;
+mod sets;
 
 use history::{History, Seen};
+use requests::requested;
+pub(super) use requests::{asks, requests};
+pub(super) use sets::{are_same, holds, same_set, sets_of};
 
 /// The most services of one answer.
-const MAX_SERVICES: usize = 100_000;
+pub(super) const MAX_SERVICES: usize = 100_000;
 
 /// The most artifacts and runs that are looked at downstream of what is flagged.
 const MAX_TAINTED: usize = 20_000;
@@ -212,7 +214,7 @@ pub fn running(view: &View, environment: Option<&str>, when: impl Into<When>) ->
     Ok(running)
 }
 
-fn is_in(service: &str, wanted: &str) -> bool {
+pub(super) fn is_in(service: &str, wanted: &str) -> bool {
     let place = service.split_once('@').map_or("", |(_name, place)| place);
     place == wanted || place.split('/').any(|part| part == wanted)
 }
@@ -225,37 +227,26 @@ enum Found {
 fn state(reader: &mut Reader<'_>, service: &str, tainted: &Tainted) -> Result<Option<Found>, AnswerError> {
     let mut history = History::read(reader, service)?;
     let Some(newest) = history.newest().cloned() else { return Ok(None) };
-    let newest = &newest;
-    let Payload::DeploymentObserved(observed) = &newest.told.payload else {
-        return Ok(Some(ended(reader, service, newest)));
+    let Some((status, unknown_since)) = newest.standing(reader.moment().at).status() else {
+        return Ok(Some(ended(reader, service, &newest)));
     };
-    let unknown_since = newest.glimpse.due().filter(|due| *due < reader.moment().at);
-    // Where only a part was seen, the rest may well run something.
-    if observed.serving_set.is_empty() && observed.complete && unknown_since.is_none() {
-        return Ok(Some(ended(reader, service, newest)));
-    }
     let mut serving_sets = Vec::new();
-    for set in &observed.serving_set {
+    for set in newest.sets() {
         let since = history.since(reader, |reader, seen| holds(reader, seen, set))?;
         serving_sets.push(set_state(reader, set, since)?);
     }
-    let since = history.since(reader, |reader, seen| are_same(reader, seen, &observed.serving_set))?;
-    let status = match (unknown_since, observed.complete) {
-        (Some(_), _) => Status::Unknown,
-        (None, false) => Status::Partial,
-        (None, true) => Status::Running,
-    };
+    let since = history.since(reader, |reader, seen| are_same(reader, seen, newest.sets()))?;
     Ok(Some(Found::State(Box::new(ServiceState {
         service: service.to_owned(),
         status,
         since,
         last_observed: newest.at(),
         unknown_since,
-        observer: observed.observer.to_string(),
+        observer: newest.observer().map(ToString::to_string).unwrap_or_default(),
         observation: reader.event_ref(&newest.told),
-        requested: requested(reader, service, &observed.serving_set)?,
-        flagged: flagged(reader, &observed.serving_set, tainted)?,
-        notes: notes(reader, &history, newest)?,
+        requested: requested(reader, service, newest.sets())?,
+        flagged: flagged(reader, newest.sets(), tainted)?,
+        notes: notes(reader, &history, &newest)?,
         serving_sets,
     }))))
 }
@@ -286,9 +277,7 @@ fn notes(reader: &mut Reader<'_>, history: &History, newest: &Seen) -> Result<Ve
         let (index, at) = (part.told.index, part.at());
         notes.push(format!("a later incomplete observation, #{index} at {at}, saw something else"));
     }
-    if let Payload::DeploymentObserved(observed) = &newest.told.payload
-        && observed.next_within_seconds.is_none()
-    {
+    if newest.glimpse.next_within.is_none() {
         notes.push("the observer promised no next observation: its silence would not be noticed".to_owned());
     }
     for signer in reader.event_ref(&newest.told).signers.iter().filter(|signer| signer.suspect) {
@@ -327,93 +316,4 @@ fn component_state(reader: &mut Reader<'_>, component: &Component) -> Result<Com
 pub(super) fn all_digests(artifact: &Artifact) -> Vec<NamedDigest> {
     let owned = |(algorithm, value): (&str, &str)| NamedDigest { algorithm: algorithm.into(), value: value.into() };
     artifact.digests().map(owned).collect()
-}
-
-/// Whether an observation has a part of just these components, of whatever share.
-pub(super) fn holds(reader: &mut Reader<'_>, seen: &[ServedSet], set: &ServedSet) -> Result<bool, AnswerError> {
-    for other in seen {
-        if same_set(reader, set, other)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether two serving sets have the same parts, of whatever shares.
-pub(super) fn are_same(reader: &mut Reader<'_>, ours: &[ServedSet], theirs: &[ServedSet]) -> Result<bool, AnswerError> {
-    if ours.len() != theirs.len() {
-        return Ok(false);
-    }
-    let mut left: Vec<&ServedSet> = theirs.iter().collect();
-    for set in ours {
-        let mut at = None;
-        for (position, other) in left.iter().enumerate() {
-            if same_set(reader, set, other)? {
-                at = Some(position);
-                break;
-            }
-        }
-        let Some(at) = at else { return Ok(false) };
-        left.swap_remove(at);
-    }
-    Ok(true)
-}
-
-pub(super) fn same_set(reader: &mut Reader<'_>, one: &ServedSet, other: &ServedSet) -> Result<bool, AnswerError> {
-    if one.components.len() != other.components.len() {
-        return Ok(false);
-    }
-    for component in &one.components {
-        let mut found = false;
-        for theirs in other.components.iter().filter(|theirs| theirs.role == component.role) {
-            found = found || reader.same(&component.artifact, &theirs.artifact)?;
-        }
-        if !found {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// The last request, or declared rollback, for just this serving set.
-fn requested(reader: &mut Reader<'_>, service: &str, sets: &[ServedSet]) -> Result<Option<Requested>, AnswerError> {
-    let asked = reader.happened(service, &["deployment.requested", "deployment.rolledback"])?;
-    let mut standing = true;
-    for told in asked {
-        let Some((door, asks)) = asks(reader, &told)? else { continue };
-        if are_same(reader, &asks, sets)? {
-            return Ok(Some(Requested { standing, door, event: reader.event_ref(&told) }));
-        }
-        standing = false;
-    }
-    Ok(None)
-}
-
-pub(super) type Asked = (Option<String>, Vec<ServedSet>);
-
-/// The door and the serving set of a request, or of a rollback that says what it restores.
-pub(super) fn asks(reader: &mut Reader<'_>, told: &Rc<Told>) -> Result<Option<Asked>, AnswerError> {
-    match &told.payload {
-        Payload::DeploymentRequested(request) => {
-            Ok(Some((request.door.as_ref().map(ToString::to_string), request.serving_set.clone())))
-        }
-        Payload::DeploymentRolledback(rollback) => {
-            let Some(index) = rollback.restores.as_ref().map(|event| reader.by_event(event)).transpose()?.flatten()
-            else {
-                return Ok(None);
-            };
-            let restored = reader.told(index)?;
-            Ok(restored.and_then(|restored| sets_of(&restored.payload).map(|sets| (None, sets.to_vec()))))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// The serving set that an event names.
-pub(super) fn sets_of(payload: &Payload) -> Option<&[ServedSet]> {
-    match payload {
-        Payload::DeploymentRequested(request) => Some(&request.serving_set),
-        Payload::DeploymentObserved(observed) => Some(&observed.serving_set),
-        _ => None,
-    }
 }

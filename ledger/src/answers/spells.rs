@@ -18,6 +18,8 @@ use crate::index::seen::{Glimpse, Sight};
 /// Observations of the same serving set with the same shares, without another and without silence between.
 #[derive(Debug, Clone)]
 pub(super) struct Spell {
+    /// The service.
+    service: Rc<str>,
     /// The event of the first observation.
     pub(super) told: Rc<Told>,
     /// The first observation.
@@ -33,7 +35,7 @@ pub(super) struct Spell {
 impl Spell {
     /// What was seen.
     pub(super) fn sets(&self) -> &[ServedSet] {
-        sets_of(&self.told.payload).unwrap_or_default()
+        sets_of(&self.told.payload, &self.service)
     }
 
     /// Whether it is the service's end.
@@ -54,7 +56,7 @@ pub(super) fn spells(reader: &mut Reader<'_>, service: &str) -> Result<Vec<Spell
         }
         let told = if same { None } else { reader.told(glimpse.index)? };
         if let (Some(spell), Some(told)) = (spells.last(), &told) {
-            let sets = sets_of(&told.payload).unwrap_or_default();
+            let sets = sets_of(&told.payload, service);
             same = spell.last.sight == glimpse.sight && are_alike(reader, spell.sets(), sets)?;
         }
         match spells.last_mut().filter(|spell| same && spell.silent_since.is_none()) {
@@ -62,7 +64,7 @@ pub(super) fn spells(reader: &mut Reader<'_>, service: &str) -> Result<Vec<Spell
                 spell.last = glimpse;
                 spell.observations += 1;
             }
-            None => spells.extend(begun(reader, glimpse)?),
+            None => spells.extend(begun(reader, service, glimpse)?),
         }
     }
     let at = reader.moment().at;
@@ -72,9 +74,16 @@ pub(super) fn spells(reader: &mut Reader<'_>, service: &str) -> Result<Vec<Spell
     Ok(spells)
 }
 
-fn begun(reader: &mut Reader<'_>, glimpse: Glimpse) -> Result<Option<Spell>, AnswerError> {
+fn begun(reader: &mut Reader<'_>, service: &str, glimpse: Glimpse) -> Result<Option<Spell>, AnswerError> {
     let told = reader.told(glimpse.index)?;
-    Ok(told.map(|told| Spell { told, first: glimpse, last: glimpse, observations: 1, silent_since: None }))
+    Ok(told.map(|told| Spell {
+        service: service.into(),
+        told,
+        first: glimpse,
+        last: glimpse,
+        observations: 1,
+        silent_since: None,
+    }))
 }
 
 /// Whether two serving sets have the same parts with the same shares.

@@ -380,7 +380,17 @@ pub fn trace(view: &View, asked: &str, when: impl Into<When>) -> Result<Trace, A
 pub fn trace_within(view: &View, asked: &str, when: impl Into<When>, max_nodes: usize) -> Result<Trace, AnswerError> {
     let mut reader = Reader::new(view, when.into())?;
     let resolved = resolve::resolve_with(&mut reader, asked)?;
-    let walked = walk::walk(&mut reader, &resolved.target, max_nodes)?;
-    let warnings = resolved.notes;
-    Ok(ends::conclude(asked, walked, warnings, reader.as_of()))
+    of_target(&mut reader, asked, &resolved.target, resolved.notes, max_nodes)
+}
+
+/// Traces a target that was found, with what should be known about how.
+pub(super) fn of_target(
+    reader: &mut Reader<'_>,
+    asked: &str,
+    target: &resolve::Target,
+    notes: Vec<String>,
+    max_nodes: usize,
+) -> Result<Trace, AnswerError> {
+    let walked = walk::walk(reader, target, max_nodes)?;
+    Ok(ends::conclude(asked, walked, notes, reader.as_of()))
 }

@@ -25,6 +25,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/trace", get(trace))
         .route("/v1/running", get(running))
+        .route("/v1/findings", get(findings))
         .route("/v1/timeline", get(timeline))
         .route("/v1/windows", get(windows))
         .route("/v1/schemas/{name}", get(schema))
@@ -51,6 +52,16 @@ async fn running(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Re
     let env = parameter(query.as_deref(), "env");
     answer(&app, move |ledger| Ok(answers::running(&ledger.view, env.as_deref(), when(ledger, query.as_deref())?)?))
         .await
+}
+
+/// What is wrong.
+async fn findings(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let env = parameter(query.as_deref(), "env");
+    answer(&app, move |ledger| {
+        let least = parameter(query.as_deref(), "severity").map(|text| text.parse()).transpose()?;
+        Ok(answers::findings(&ledger.view, env.as_deref(), least, when(ledger, query.as_deref())?)?)
+    })
+    .await
 }
 
 /// What happened to something.

@@ -173,9 +173,11 @@ const fn of_answer(error: &AnswerError) -> StatusCode {
         | AnswerError::TooShort { .. }
         | AnswerError::NotTraceable { .. }
         | AnswerError::NothingDownstream { .. } => StatusCode::CONFLICT,
-        AnswerError::Folder { .. } | AnswerError::File { .. } | AnswerError::Future { .. } | AnswerError::Moment(_) => {
-            StatusCode::BAD_REQUEST
-        }
+        AnswerError::Folder { .. }
+        | AnswerError::File { .. }
+        | AnswerError::Future { .. }
+        | AnswerError::Severity { .. }
+        | AnswerError::Moment(_) => StatusCode::BAD_REQUEST,
         AnswerError::Keys(_) | AnswerError::Read(_) | AnswerError::Index(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

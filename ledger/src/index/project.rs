@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Projected, Shelves, artifact_key, id_bytes, key,
+    LATE_MINUTES, Projected, Shelves, artifact_key, id_bytes, key,
     seen::Glimpse,
     store::{Batch, StoreError},
     strong_keys,
@@ -35,6 +35,11 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
     let name = [facts.digest.as_bytes().get(..8).unwrap_or_default(), id.get(8..).unwrap_or_default()].concat();
     shelves.put(vec![b'd'], entry.index, &name)?;
     let Ok(payload) = &facts.payload else { return Ok(()) };
+    let minutes = entry.received.as_millis().saturating_sub(facts.time.as_millis()) / 60_000;
+    let minutes = u32::try_from(minutes.max(0)).unwrap_or(u32::MAX);
+    if minutes >= LATE_MINUTES {
+        shelves.put(vec![b'l'], entry.index, &minutes.to_be_bytes())?;
+    }
     let kind = TYPES.iter().position(|rule| rule.name == payload.name()).and_then(|at| u8::try_from(at + 1).ok());
     shelves.put(key(b'n', &[facts.subject.as_bytes(), b"\0"]), entry.index, &[kind.unwrap_or_default()])?;
     if let Some(glimpse) = Glimpse::of(entry.index, payload, facts.time, entry.received) {

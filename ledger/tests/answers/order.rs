@@ -122,6 +122,7 @@ fn answers_of(world: &World) -> Vec<Value> {
         all.push(plain(&world.timeline(asked)));
         all.push(plain(&world.windows(asked)));
     }
+    all.push(plain(&answers::findings(&view, None, None, now).unwrap()));
     for back in [1_000, 1_030, 1_060, 1_080, 1_100] {
         let at = Timestamp::from_millis(now.as_millis() - back * 1000);
         let when = answers::When { at: Some(at), ..now.into() };

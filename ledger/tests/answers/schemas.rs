@@ -97,6 +97,7 @@ fn every_answer_is_as_its_schema_says() {
         for asked in ["model/wine/quality", "dataset/wine/red"] {
             check("impact.v1.json", &answers::impact(&view, asked, when).unwrap());
         }
+        check("findings.v1.json", &answers::findings(&view, Some("prod"), Some("low".parse().unwrap()), when).unwrap());
         check("keys.v1.json", &answers::keys(&view, when).unwrap());
     }
     for index in 0..view.record.size() {

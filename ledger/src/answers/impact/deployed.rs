@@ -63,16 +63,10 @@ fn uses(
     service: &str,
     (history, newest): (&mut History, &Seen),
 ) -> Result<Vec<LiveUse>, AnswerError> {
-    let Payload::DeploymentObserved(observed) = &newest.told.payload else { return Ok(Vec::new()) };
-    let unknown_since = newest.glimpse.due().filter(|due| *due < reader.moment().at);
-    let status = match (unknown_since, observed.complete) {
-        (Some(_), _) => Status::Unknown,
-        (None, false) => Status::Partial,
-        (None, true) => Status::Running,
-    };
+    let Some((status, unknown_since)) = newest.standing(reader.moment().at).status() else { return Ok(Vec::new()) };
     let registered = registration(reader, service)?;
     let (mut live, mut node) = (Vec::new(), None);
-    for (position, set) in observed.serving_set.iter().enumerate() {
+    for (position, set) in newest.sets().iter().enumerate() {
         for component in &set.components {
             let Some(serves) = reader.identity(&component.artifact)?.and_then(|identity| walked.place_of(&identity))
             else {
@@ -131,12 +125,12 @@ fn registration(reader: &mut Reader<'_>, service: &str) -> Result<Option<Service
 /// The last event of a service that named something in the graph.
 fn former(reader: &mut Reader<'_>, walked: &mut Walked, service: &str) -> Result<Option<FormerUse>, AnswerError> {
     let mut asked = None;
-    for told in reader.told_about(service, &["deployment.observed", "deployment.requested"])? {
+    for told in reader.told_about(service, &["deployment.observed", "inventory.observed", "deployment.requested"])? {
         if !reader.has_happened(&told) {
             continue;
         }
-        let observed = matches!(told.payload, Payload::DeploymentObserved(_));
-        for component in sets_of(&told.payload).unwrap_or_default().iter().flat_map(|set| &set.components) {
+        let observed = !matches!(told.payload, Payload::DeploymentRequested(_));
+        for component in sets_of(&told.payload, service).iter().flat_map(|set| &set.components) {
             let Some(serves) = reader.identity(&component.artifact)?.and_then(|identity| walked.place_of(&identity))
             else {
                 continue;

@@ -9,9 +9,12 @@ use std::{
     rc::Rc,
 };
 
-use lineal_schemas::{timestamp::Timestamp, vocabulary::deployment::ServedSet};
+use lineal_schemas::{
+    timestamp::Timestamp,
+    vocabulary::{Payload, deployment::ServedSet, names::Handle},
+};
 
-use super::sets_of;
+use super::{Status, sets_of};
 use crate::{
     answers::{
         AnswerError,
@@ -20,9 +23,36 @@ use crate::{
     index::seen::{Glimpse, SetsPrint, Sight},
 };
 
+/// What is known of a service from its newest state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::answers) enum Standing {
+    /// All of it was seen, and the next look is not overdue.
+    Runs,
+    /// A part of it was.
+    Partly,
+    /// The next look is overdue since then.
+    Unknown(Timestamp),
+    /// It ended, or nothing was seen there.
+    Ended(Timestamp),
+}
+
+impl Standing {
+    /// Whether it is known to run, and since when that is unknown; nothing where it ended.
+    pub(in crate::answers) const fn status(self) -> Option<(Status, Option<Timestamp>)> {
+        match self {
+            Self::Runs => Some((Status::Running, None)),
+            Self::Partly => Some((Status::Partial, None)),
+            Self::Unknown(since) => Some((Status::Unknown, Some(since))),
+            Self::Ended(_since) => None,
+        }
+    }
+}
+
 /// A state of a service with its event: an observation, or its end.
 #[derive(Debug, Clone)]
 pub(in crate::answers) struct Seen {
+    /// The service.
+    service: Rc<str>,
     /// What the index holds of it.
     pub(in crate::answers) glimpse: Glimpse,
     /// The event.
@@ -42,14 +72,35 @@ impl Seen {
 
     /// What was seen; after the end, nothing.
     pub(in crate::answers) fn sets(&self) -> &[ServedSet] {
-        sets_of(&self.told.payload).unwrap_or_default()
+        sets_of(&self.told.payload, &self.service)
+    }
+
+    /// Who saw it, as a pseudonym; nobody where somebody ended it.
+    pub(in crate::answers) fn observer(&self) -> Option<&Handle> {
+        match &self.told.payload {
+            Payload::DeploymentObserved(observed) => Some(&observed.observer),
+            Payload::InventoryObserved(inventory) => Some(&inventory.observer),
+            _ => None,
+        }
+    }
+
+    /// What it says at that moment. Where only a part was seen, the rest may well run something.
+    pub(in crate::answers) fn standing(&self, now: Timestamp) -> Standing {
+        let overdue = self.glimpse.due().filter(|due| *due < now);
+        match (self.glimpse.sight, overdue) {
+            (Sight::End, _) => Standing::Ended(self.at()),
+            (_, Some(due)) => Standing::Unknown(due),
+            (Sight::Whole, None) if self.sets().is_empty() => Standing::Ended(self.at()),
+            (Sight::Whole, None) => Standing::Runs,
+            (Sight::Part, None) => Standing::Partly,
+        }
     }
 }
 
 /// A service's complete states, the newest first, as far back as an answer needs them.
 #[derive(Debug)]
 pub(in crate::answers) struct History {
-    service: String,
+    service: Rc<str>,
     complete: Vec<Glimpse>,
     /// Corrected entries, which stand elsewhere than the index has them; the oldest first.
     corrected: Vec<Glimpse>,
@@ -70,7 +121,7 @@ impl History {
         let (corrected, hidden) = corrected(reader, service)?;
         let before = reader.moment().next();
         let mut history = Self {
-            service: service.to_owned(),
+            service: service.into(),
             complete: Vec::new(),
             corrected,
             hidden,
@@ -102,7 +153,7 @@ impl History {
             let same = match known.get(&glimpse.sets) {
                 Some(same) => *same,
                 None => match reader.told(glimpse.index)? {
-                    Some(told) => passes(reader, sets_of(&told.payload).unwrap_or_default())?,
+                    Some(told) => passes(reader, sets_of(&told.payload, &self.service))?,
                     None => continue,
                 },
             };
@@ -113,6 +164,30 @@ impl History {
             since = glimpse.at;
         }
         Ok(since)
+    }
+
+    /// Whether some complete state since `from` passes, the one that held then included.
+    pub(in crate::answers) fn any_since(
+        &mut self,
+        reader: &mut Reader<'_>,
+        from: Timestamp,
+        mut passes: impl FnMut(&mut Reader<'_>, &[ServedSet]) -> Result<bool, AnswerError>,
+    ) -> Result<bool, AnswerError> {
+        let mut known: BTreeSet<SetsPrint> = BTreeSet::new();
+        for at in 0.. {
+            while self.complete.len() <= at && self.page(reader)? {}
+            let Some(glimpse) = self.complete.get(at).copied() else { break };
+            if known.insert(glimpse.sets)
+                && let Some(told) = reader.told(glimpse.index)?
+                && passes(reader, sets_of(&told.payload, &self.service))?
+            {
+                return Ok(true);
+            }
+            if glimpse.at <= from {
+                break;
+            }
+        }
+        Ok(false)
     }
 
     /// Every complete state, the oldest first.
@@ -137,7 +212,7 @@ impl History {
         while let Some(glimpse) = self.corrected.pop_if(|newest| oldest.is_none_or(|oldest| newest.at >= oldest)) {
             page.push(glimpse);
         }
-        for glimpse in in_order(reader, page)? {
+        for glimpse in in_order(reader, &self.service, page)? {
             self.take(reader, glimpse)?;
         }
         Ok(true)
@@ -150,7 +225,7 @@ impl History {
             // What is erased is not known any more.
             let Some(told) = reader.told(glimpse.index)? else { return Ok(()) };
             let place = if is_whole { &mut self.newest } else { &mut self.partial };
-            *place = Some(Seen { glimpse, told });
+            *place = Some(Seen { service: self.service.clone(), glimpse, told });
         }
         if is_whole {
             self.complete.push(glimpse);
@@ -174,7 +249,7 @@ fn corrected(reader: &mut Reader<'_>, service: &str) -> Result<(Vec<Glimpse>, BT
 }
 
 /// The newest first; those of one moment as their events are ordered, which takes reading them.
-fn in_order(reader: &mut Reader<'_>, mut page: Vec<Glimpse>) -> Result<Vec<Glimpse>, AnswerError> {
+fn in_order(reader: &mut Reader<'_>, service: &Rc<str>, mut page: Vec<Glimpse>) -> Result<Vec<Glimpse>, AnswerError> {
     page.sort_by_key(|glimpse| std::cmp::Reverse(glimpse.at));
     let mut ordered = Vec::with_capacity(page.len());
     for moment in page.chunk_by(|one, other| one.at == other.at) {
@@ -184,7 +259,11 @@ fn in_order(reader: &mut Reader<'_>, mut page: Vec<Glimpse>) -> Result<Vec<Glimp
         }
         let mut told = Vec::new();
         for glimpse in moment {
-            told.extend(reader.told(glimpse.index)?.map(|told| Seen { glimpse: *glimpse, told }));
+            told.extend(reader.told(glimpse.index)?.map(|told| Seen {
+                service: service.clone(),
+                glimpse: *glimpse,
+                told,
+            }));
         }
         told.sort_by(|one, other| other.order().cmp(&one.order()));
         ordered.extend(told.into_iter().map(|seen| seen.glimpse));

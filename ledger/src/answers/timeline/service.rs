@@ -16,7 +16,7 @@ use crate::answers::{
     AnswerError,
     about::About,
     graph::{Reader, Told},
-    running::{are_same, asks},
+    running::{are_same, asks, requests},
     spells::{Spell, spells},
 };
 
@@ -49,9 +49,7 @@ struct Standing {
 /// Everything that happened at a service.
 pub(super) fn lines(reader: &mut Reader<'_>, service: &str, about: &About) -> Result<Vec<Draft>, AnswerError> {
     let mut facts = seen(reader, service)?;
-    for told in reader.happened(service, &["deployment.requested", "deployment.rolledback"])? {
-        facts.push(Fact::Asked(told));
-    }
+    facts.extend(requests(reader, service)?.into_iter().map(Fact::Asked));
     for told in reader.happened(service, &["record.corrected"])? {
         facts.push(Fact::Corrected(told));
     }

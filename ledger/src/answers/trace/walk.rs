@@ -26,7 +26,10 @@ use crate::answers::{
     AnswerError, NamedDigest, flags,
     graph::{Identity, Reader, Told, strong},
     resolve::{Target, main_artifact},
-    running::{all_digests, history::History, sets_of},
+    running::{
+        all_digests,
+        history::{History, Standing},
+    },
 };
 
 mod artifact;
@@ -164,10 +167,10 @@ impl Walk<'_, '_> {
             }
             Payload::DeploymentObserved(observed) => {
                 let status = if observed.complete { Serving::Runs } else { Serving::Partly };
-                self.service(&told, &observed.serving_set, Basis::Observed, status)
+                self.service(&told.subject, &told, &observed.serving_set, Basis::Observed, status)
             }
             Payload::DeploymentRequested(request) => {
-                self.service(&told, &request.serving_set, Basis::Declared, Serving::Asked)
+                self.service(&told.subject, &told, &request.serving_set, Basis::Declared, Serving::Asked)
             }
             Payload::ModelRegistered(registered) if is_outside(registered) && strong(&registered.model).is_empty() => {
                 self.begin_outside(&told, registered)
@@ -198,36 +201,31 @@ impl Walk<'_, '_> {
             self.missing(at, format!("no deployment.observed says what runs at {service}"));
             return Ok(());
         };
-        let status = match &newest.told.payload {
-            Payload::DeploymentObserved(observed) => {
-                let overdue = newest.glimpse.due().filter(|due| *due < self.reader.moment().at);
-                match overdue {
-                    Some(since) => Serving::Unknown(since),
-                    None if observed.serving_set.is_empty() && observed.complete => Serving::Ended(newest.at()),
-                    None if observed.complete => Serving::Runs,
-                    None => Serving::Partly,
-                }
-            }
-            _ => Serving::Ended(newest.at()),
+        let status = match newest.standing(self.reader.moment().at) {
+            Standing::Runs => Serving::Runs,
+            Standing::Partly => Serving::Partly,
+            Standing::Unknown(since) => Serving::Unknown(since),
+            Standing::Ended(since) => Serving::Ended(since),
         };
-        self.service(&newest.told, sets_of(&newest.told.payload).unwrap_or_default(), Basis::Observed, status)
+        self.service(service, &newest.told, newest.sets(), Basis::Observed, status)
     }
 
     fn service(
         &mut self,
+        service: &str,
         told: &Rc<Told>,
         sets: &[ServedSet],
         basis: Basis,
         status: Serving,
     ) -> Result<(), AnswerError> {
         let event = self.reader.event_ref(told);
-        let node = Node { name: Some(told.subject.clone()), events: vec![event], ..Node::new(NodeKind::Service) };
+        let node = Node { name: Some(service.to_owned()), events: vec![event], ..Node::new(NodeKind::Service) };
         let at = self.add(node);
         self.walked.serving = Some(status);
         if sets.iter().all(|set| set.components.is_empty()) {
             let what =
                 if status == Serving::Partly { "was seen in part, with nothing that serves" } else { "serves nothing" };
-            self.missing(at, format!("{} {what}", told.subject));
+            self.missing(at, format!("{service} {what}"));
         }
         for (position, set) in sets.iter().enumerate() {
             for component in &set.components {
@@ -398,7 +396,7 @@ pub(in crate::answers) fn artifact_node(
 }
 
 /// An artifact without a strong digest is only ever itself as spelled.
-fn spelling(artifact: &Artifact) -> String {
+pub(in crate::answers) fn spelling(artifact: &Artifact) -> String {
     let digests = all_digests(artifact).into_iter().map(|digest| format!("{}:{}", digest.algorithm, digest.value));
     let uri = artifact.uri.as_ref().map(ToString::to_string);
     uri.into_iter().chain(digests).collect::<Vec<_>>().join(" ")

@@ -1,0 +1,95 @@
+//! Rules about the record itself: what producers did not send, and what they sent late.
+//!
+//! Of the record as it is known: a gap is one whatever moment is asked about. Never says why something is missing: that
+//! is not on the record.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use super::{
+    Rule,
+    draft::{Draft, Gathered},
+};
+use crate::{
+    answers::{
+        AnswerError,
+        graph::{Reader, Told},
+        print::list,
+        text,
+    },
+    index::Tracked,
+};
+
+/// The most late events that are looked at; the newest are.
+const MAX_LATE: usize = 2000;
+
+/// Numbers of sources that never arrived.
+pub(super) fn gaps(reader: &mut Reader<'_>, gathered: &mut Gathered) -> Result<(), AnswerError> {
+    for (source, tracked) in reader.view().index.sources()? {
+        let open = open_numbers(reader, &tracked)?;
+        let (Some(first), Some(last)) = (open.first(), open.last()) else { continue };
+        let numbers: Vec<String> = open.iter().map(u64::to_string).collect();
+        let missing = text::count(open.len(), "number");
+        let mut evidence = Vec::new();
+        for (role, number) in [("before", first - 1), ("after", last + 1)] {
+            let holder = reader.view().index.holder(tracked.number, number)?;
+            if let Some(index) = holder.filter(|index| *index < reader.moment().size) {
+                evidence.extend(reader.told(index)?.map(|told| (role, told)));
+            }
+        }
+        let line = format!("{source}: {missing} never arrived ({})", list(&numbers));
+        let about = vec![source];
+        let draft =
+            Draft { rule: Rule::ProducerGap, severity: None, about, line, service: None, artifact: None, evidence };
+        gathered.add(reader, draft);
+    }
+    Ok(())
+}
+
+/// What is open as it is known: the state is the newest, so an earlier one is read from the numbers.
+fn open_numbers(reader: &Reader<'_>, tracked: &Tracked) -> Result<Vec<u64>, AnswerError> {
+    let moment = reader.moment();
+    if !moment.is_known_asked {
+        return Ok(tracked.state.open().collect());
+    }
+    Ok(reader.view().index.open_numbers(tracked.number, moment.size)?.1)
+}
+
+/// What one source sent late.
+struct Late {
+    count: usize,
+    /// The latest of all: minutes, and the event.
+    worst: (u32, Rc<Told>),
+    newest: Rc<Told>,
+}
+
+/// Events that arrived long after they happened, by source.
+pub(super) fn late(reader: &mut Reader<'_>, gathered: &mut Gathered) -> Result<(), AnswerError> {
+    let all = reader.view().index.late(reader.moment().size, MAX_LATE)?;
+    let is_cut = all.len() >= MAX_LATE;
+    let mut sources: BTreeMap<String, Late> = BTreeMap::new();
+    for (index, minutes) in all {
+        let Some(told) = reader.told(index)?.filter(|told| reader.has_happened(told)) else { continue };
+        let Some(late) = sources.get_mut(told.source()) else {
+            let late = Late { count: 1, worst: (minutes, told.clone()), newest: told.clone() };
+            sources.insert(told.source().to_owned(), late);
+            continue;
+        };
+        late.count += 1;
+        if minutes > late.worst.0 {
+            late.worst = (minutes, told);
+        }
+    }
+    for (source, late) in sources {
+        let of = if is_cut { format!(" of the newest {MAX_LATE} late ones") } else { String::new() };
+        let (events, worst) = (text::count(late.count, "event"), late.worst.0);
+        let line = format!("{source}: {events}{of} arrived late, by {worst} min at the most");
+        let mut evidence = vec![("latest", late.worst.1.clone())];
+        if late.newest.index != late.worst.1.index {
+            evidence.push(("newest", late.newest));
+        }
+        let about = vec![source];
+        let rule = Rule::LateArrival;
+        gathered.add(reader, Draft { rule, severity: None, about, line, service: None, artifact: None, evidence });
+    }
+    Ok(())
+}
