@@ -11,7 +11,7 @@
 //! | `x` digest | index of the refusal of that event |
 //! | `d` index/64 | 64 places of 16 bytes: the first 8 of the event's digest, the last 8 of its id |
 //! | `a` algorithm digest says index | an event that mentions that artifact: says is 0 where it describes it or gives it another digest, 1 where it used it, 2 where the event is about a service |
-//! | `v` algorithm digest subject | a service about which an event mentions that artifact |
+//! | `v` algorithm digest subject | a service about which an event mentions that artifact: the first and the last moment at which it was seen there |
 //! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
 //! | `k` index | a key event |
@@ -44,6 +44,7 @@ pub mod store;
 pub(crate) use self::project::is_description;
 use self::{
     project::{Says, project},
+    seen::Span,
     store::{Batch, Store, StoreError},
 };
 
@@ -425,17 +426,30 @@ struct Shelves<'a> {
 }
 
 impl Shelves<'_> {
-    /// Puts `bytes` on the place of `number`, on the shelf whose key begins with `prefix`.
-    fn put(&mut self, mut prefix: Vec<u8>, number: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        let (shelf, place) = shelf_of(number);
-        prefix.extend(shelf);
-        let value = match self.open.entry(prefix) {
+    /// The value of a key, as the batch will leave it.
+    fn open_at(&mut self, key: Vec<u8>) -> Result<&mut Vec<u8>, StoreError> {
+        Ok(match self.open.entry(key) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(vacant) => {
                 let stored = self.store.get(vacant.key())?;
                 vacant.insert(stored.unwrap_or_default())
             }
-        };
+        })
+    }
+
+    /// Widens the span that stands under a key.
+    fn widen(&mut self, key: Vec<u8>, span: Span) -> Result<(), StoreError> {
+        let value = self.open_at(key)?;
+        let known = Span::read(value).unwrap_or(Span::NEVER);
+        *value = known.and(span).bytes();
+        Ok(())
+    }
+
+    /// Puts `bytes` on the place of `number`, on the shelf whose key begins with `prefix`.
+    fn put(&mut self, mut prefix: Vec<u8>, number: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let (shelf, place) = shelf_of(number);
+        prefix.extend(shelf);
+        let value = self.open_at(prefix)?;
         let at = place * bytes.len();
         if value.len() < at + bytes.len() {
             value.resize(at + bytes.len(), 0);

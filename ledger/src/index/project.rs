@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     LATE_MINUTES, Projected, Shelves, artifact_key, id_bytes, key,
-    seen::Glimpse,
+    seen::{Glimpse, Span},
     store::{Batch, StoreError},
     strong_keys,
 };
@@ -42,7 +42,8 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
     }
     let kind = TYPES.iter().position(|rule| rule.name == payload.name()).and_then(|at| u8::try_from(at + 1).ok());
     shelves.put(key(b'n', &[facts.subject.as_bytes(), b"\0"]), entry.index, &[kind.unwrap_or_default()])?;
-    if let Some(glimpse) = Glimpse::of(entry.index, payload, facts.time, entry.received) {
+    let glimpse = Glimpse::of(entry.index, payload, facts.time, entry.received);
+    if let Some(glimpse) = &glimpse {
         let (key, value) = glimpse.pair(&facts.subject);
         batch.put(key, value);
     } else if facts.subject.starts_with("service/") || matches!(payload, Payload::RecordCorrected(_)) {
@@ -52,7 +53,13 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
         batch.put([artifact.as_slice(), &[says as u8], &index].concat(), []);
         if facts.subject.starts_with("service/") {
             let digest = artifact.get(1..).unwrap_or_default();
-            batch.put(key(b'v', &[digest, facts.subject.as_bytes()]), []);
+            let span = match (&glimpse, payload) {
+                (Some(glimpse), _) => Span::of(glimpse.at),
+                // When what it corrects was seen is only known from the other event.
+                (None, Payload::RecordCorrected(_)) => Span::ALWAYS,
+                (None, _) => Span::NEVER,
+            };
+            shelves.widen(key(b'v', &[digest, facts.subject.as_bytes()]), span)?;
             batch.put([artifact.as_slice(), &[Says::OfService as u8], &index].concat(), []);
         }
     }

@@ -11,7 +11,7 @@ use lineal_schemas::{
     vocabulary::{Payload, deployment::ServedSet},
 };
 
-use super::{Index, StoreError, key, take_u64};
+use super::{Index, StoreError, artifact_key, key, take_u64};
 
 /// What kind of state was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,40 @@ pub enum Sight {
     Part,
     /// Its end.
     End,
+}
+
+/// From when to when something was seen, as the key `v` holds it: two moments of 8 bytes, which sort as they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    first: [u8; 8],
+    last: [u8; 8],
+}
+
+impl Span {
+    /// Nothing was seen.
+    pub(super) const NEVER: Self = Self { first: [u8::MAX; 8], last: [0; 8] };
+
+    /// It may have been seen at any time.
+    pub(super) const ALWAYS: Self = Self { first: [0; 8], last: [u8::MAX; 8] };
+
+    pub(super) fn of(at: Timestamp) -> Self {
+        Self { first: ordered(at), last: ordered(at) }
+    }
+
+    /// The shortest that has both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
+
+    pub(super) fn bytes(self) -> Vec<u8> {
+        [self.first, self.last].concat()
+    }
+
+    pub(super) fn read(value: &[u8]) -> Option<Self> {
+        let (first, last) = value.split_first_chunk()?;
+        Some(Self { first: *first, last: last.try_into().ok()? })
+    }
 }
 
 /// A digest of serving sets: equal ones have equal parts and shares; unequal ones may still be the same artifacts.
@@ -121,6 +155,34 @@ fn print_of(sets: &[ServedSet]) -> SetsPrint {
 }
 
 impl Index {
+    /// From when to when an artifact was seen at a service; wider where that is not known so exactly.
+    pub fn span(&self, algorithm: &str, hex: &str, service: &str) -> Result<Span, StoreError> {
+        let Some(artifact) = artifact_key(algorithm, hex) else { return Ok(Span::NEVER) };
+        let key = key(b'v', &[artifact.get(1..).unwrap_or_default(), service.as_bytes()]);
+        Ok(self.store.get(&key)?.map_or(Span::NEVER, |value| Span::read(&value).unwrap_or(Span::ALWAYS)))
+    }
+
+    /// What was seen of a service within a span and before the moment `before`, as entries below `size` say: the newest
+    /// first, until `visit` says that it is enough.
+    pub fn seen_within(
+        &self,
+        service: &str,
+        span: Span,
+        before: Option<Timestamp>,
+        size: u64,
+        visit: &mut dyn FnMut(Glimpse) -> bool,
+    ) -> Result<(), StoreError> {
+        let prefix = key(b'o', &[service.as_bytes(), b"\0"]);
+        let end = before.map_or([u8::MAX; 8], ordered);
+        // All of the last moment: its keys go on with an index.
+        let last = [span.last.as_slice(), &[u8::MAX; 9]].concat();
+        let end = [prefix.as_slice(), end.as_slice().min(&last)].concat();
+        self.store.scan_back(&prefix, &end, &mut |key, value| {
+            let Some(glimpse) = Glimpse::read(key, value) else { return true };
+            ordered(glimpse.at) >= span.first && (glimpse.index >= size || visit(glimpse))
+        })
+    }
+
     /// What was seen of a service before the moment `before` (all of it where that is none), as entries below `size`
     /// say: the newest first, at least `least` where there are as many, and all of the oldest moment among them.
     pub fn seen(

@@ -51,6 +51,38 @@ fn a_snapshot_leads_to_the_deployment_that_rests_on_it() {
     }
 }
 
+/// The last look that named it is found among many that did not, at every moment, also where a correction names it.
+#[test]
+fn the_last_look_at_something_that_has_gone_is_found_among_many() {
+    let mut world = World::deployed();
+    let last = world.observe(SERVICE, &serving("weights-1"), "");
+    let while_there = world.clock.wall();
+    world.clock.advance(1);
+    let mut looked = Vec::new();
+    for number in 0..40 {
+        looked.push(world.clock.wall());
+        world.observe(SERVICE, &serving(&format!("other-{}", number % 7)), "");
+    }
+    let after = world.clock.wall();
+    let former = |world: &World, at| {
+        let when = When { at: Some(at), ..world.clock.wall().into() };
+        let found = answers::impact(&world.view(), "dataset/wine/red", when).unwrap();
+        found.former.iter().map(|former| (former.event.index, former.observed)).collect::<Vec<_>>()
+    };
+    assert_eq!(former(&world, while_there), [], "it is live");
+    assert_eq!(former(&world, after), [(last, true)]);
+    // One of the other looks was wrong, and saw it as well.
+    let wrong = world.view().record.get(last + 9).unwrap().entry().event;
+    let at = looked[8];
+    let right = format!(
+        r#"{{"service":"{SERVICE}","servingSet":[{}],"observedAt":"{at}","observer":"probe-1","complete":true}}"#,
+        serving("weights-1")
+    );
+    let data = format!(r#"{{"corrects":"{wrong}","data":{right}}}"#);
+    world.send("observer", "record.corrected", SERVICE, &data);
+    assert_eq!(former(&world, world.clock.wall()), [(last + 9, true)]);
+}
+
 #[test]
 fn what_was_replaced_or_only_asked_for_is_not_live() {
     let mut world = World::deployed();

@@ -3,22 +3,30 @@
 //! Promises to take it from the newest observation of each service, as `running` does. A batch job counts as live as long
 //! as its newest run used something in the graph: its outputs are in use until the next.
 
+use std::collections::BTreeSet;
+
 use lineal_schemas::vocabulary::{Payload, artifact::Basis, service::ServiceRegistered, values::Count};
 
 use super::{
     FormerUse, LiveUse, UseKind,
     walk::{Walked, edge_of},
 };
-use crate::answers::{
-    AnswerError,
-    graph::Reader,
-    running::{
-        Status,
-        history::{History, Seen},
-        holds, sets_of,
+use crate::{
+    answers::{
+        AnswerError,
+        graph::{Reader, Strong, Told},
+        running::{
+            Status,
+            history::{History, Seen},
+            holds, sets_of,
+        },
+        trace::{Edge, EdgeKind, Node, NodeKind},
     },
-    trace::{Edge, EdgeKind, Node, NodeKind},
+    index::seen::Span,
 };
+
+/// The most looks at one service among which the last one that named something is searched for.
+const MOST_LOOKS: usize = 10_000;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -29,14 +37,14 @@ pub(super) struct Found {
 
 pub(super) fn find(reader: &mut Reader<'_>, walked: &mut Walked) -> Result<Found, AnswerError> {
     let mut found = Found::default();
-    for service in walked.services.clone() {
+    for (service, digests) in walked.services.clone() {
         let mut history = History::read(reader, &service)?;
         let live = match history.newest().cloned() {
             Some(newest) => uses(reader, walked, &service, (&mut history, &newest))?,
             None => Vec::new(),
         };
         if live.is_empty() {
-            found.former.extend(former(reader, walked, &service)?);
+            found.former.extend(former(reader, walked, &service, &digests)?);
         }
         found.live.extend(live);
     }
@@ -112,37 +120,68 @@ fn service_node(service: &str) -> Node {
 
 /// What the last `service.registered` says, by the answer's moment.
 fn registration(reader: &mut Reader<'_>, service: &str) -> Result<Option<ServiceRegistered>, AnswerError> {
-    for told in reader.told_about(service, &["service.registered"])? {
-        if let Payload::ServiceRegistered(registered) = &told.payload
-            && reader.has_happened(&told)
-        {
-            return Ok(Some((**registered).clone()));
+    let last = reader.happened(service, &["service.registered"])?.into_iter().next();
+    Ok(last.and_then(|told| match &told.payload {
+        Payload::ServiceRegistered(registered) => Some((**registered).clone()),
+        _ => None,
+    }))
+}
+
+/// The last event of a service that named something in the graph, of which these are the digests; what was seen before what
+/// was asked for.
+fn former(
+    reader: &mut Reader<'_>,
+    walked: &Walked,
+    service: &str,
+    digests: &BTreeSet<Strong>,
+) -> Result<Option<FormerUse>, AnswerError> {
+    for index in seen_with(reader, service, digests)? {
+        let Some(told) = reader.told(index)?.filter(|told| reader.has_happened(told)) else { continue };
+        if let Some(serves) = names(reader, walked, &told, service)? {
+            let event = reader.event_ref(&told);
+            return Ok(Some(FormerUse { name: service.to_owned(), serves, event, observed: true }));
+        }
+    }
+    for told in reader.happened(service, &["deployment.requested"])? {
+        if let Some(serves) = names(reader, walked, &told, service)? {
+            let event = reader.event_ref(&told);
+            return Ok(Some(FormerUse { name: service.to_owned(), serves, event, observed: false }));
         }
     }
     Ok(None)
 }
 
-/// The last event of a service that named something in the graph.
-fn former(reader: &mut Reader<'_>, walked: &mut Walked, service: &str) -> Result<Option<FormerUse>, AnswerError> {
-    let mut asked = None;
-    for told in reader.told_about(service, &["deployment.observed", "inventory.observed", "deployment.requested"])? {
-        if !reader.has_happened(&told) {
-            continue;
+/// Entries that saw a service while artifacts with these digests were seen there, the newest first, one for all that look
+/// the same.
+fn seen_with(reader: &mut Reader<'_>, service: &str, digests: &BTreeSet<Strong>) -> Result<Vec<u64>, AnswerError> {
+    let index = &reader.view().index;
+    let mut span: Option<Span> = None;
+    for digest in digests {
+        let own = index.span(&digest.algorithm, &digest.value, service)?;
+        span = Some(span.map_or(own, |span| span.and(own)));
+    }
+    let (Some(span), moment) = (span, reader.moment()) else { return Ok(Vec::new()) };
+    // What is corrected looks the same as what is not.
+    let is_corrected = !reader.corrects(service)?.is_empty();
+    let (mut looks, mut seen) = (BTreeSet::new(), Vec::new());
+    reader.view().index.seen_within(service, span, moment.next(), moment.size, &mut |glimpse| {
+        if looks.insert(glimpse.sets) || is_corrected {
+            seen.push(glimpse.index);
         }
-        let observed = !matches!(told.payload, Payload::DeploymentRequested(_));
-        for component in sets_of(&told.payload, service).iter().flat_map(|set| &set.components) {
-            let Some(serves) = reader.identity(&component.artifact)?.and_then(|identity| walked.place_of(&identity))
-            else {
-                continue;
-            };
-            let former = FormerUse { name: service.to_owned(), serves, event: reader.event_ref(&told), observed };
-            if observed {
-                return Ok(Some(former));
-            }
-            asked = asked.or(Some(former));
+        seen.len() < MOST_LOOKS
+    })?;
+    Ok(seen)
+}
+
+/// The node in the graph that an event names as a part of what a service serves.
+fn names(reader: &mut Reader<'_>, walked: &Walked, told: &Told, service: &str) -> Result<Option<usize>, AnswerError> {
+    for component in sets_of(&told.payload, service).iter().flat_map(|set| &set.components) {
+        let identity = reader.identity(&component.artifact)?;
+        if let Some(serves) = identity.and_then(|identity| walked.place_of(&identity)) {
+            return Ok(Some(serves));
         }
     }
-    Ok(asked)
+    Ok(None)
 }
 
 fn batch(

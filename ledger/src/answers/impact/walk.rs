@@ -17,7 +17,7 @@ use lineal_schemas::vocabulary::{
 
 use crate::answers::{
     AnswerError, EventRef, NamedDigest,
-    graph::{AHEAD, Identity, Reader, Told, strong},
+    graph::{AHEAD, Identity, Reader, Strong, Told, strong},
     resolve::{Target, main_artifact},
     trace::{Edge, EdgeKind, Node, NodeKind, artifact_node, facts},
 };
@@ -28,8 +28,8 @@ pub(in crate::answers) struct Walked {
     pub(in crate::answers) nodes: Vec<Node>,
     pub(in crate::answers) edges: Vec<Edge>,
     pub(super) evaluations: Vec<EventRef>,
-    /// Services about which something is said that is in the graph.
-    pub(super) services: BTreeSet<String>,
+    /// Services about which something is said that is in the graph, with the digests of that.
+    pub(super) services: BTreeMap<String, BTreeSet<Strong>>,
     /// Batch jobs whose runs are in the graph: the runs by their entries, with their nodes.
     pub(super) batches: BTreeMap<String, BTreeMap<u64, usize>>,
     /// Steps from what was asked for, node by node.
@@ -141,8 +141,9 @@ impl Walk<'_, '_> {
             let mentions = self.reader.mentions(digest)?;
             indices.extend(mentions.describing.iter().chain(&mentions.using));
         }
-        let services = self.reader.services_of(identity)?;
-        self.walked.services.extend(services);
+        for service in self.reader.services_of(identity)? {
+            self.walked.services.entry(service).or_default().extend(identity.digests.iter().cloned());
+        }
         let mut seen = BTreeSet::new();
         let indices: Vec<u64> = indices.into_iter().collect();
         for some in indices.chunks(AHEAD) {
