@@ -1,6 +1,6 @@
 """Asks ML Metadata, over SQLite in a file, what the benchmark of the answers asks Lineal.
 
-python mlmd.py history.csv store.sqlite numbers.json
+python ask_mlmd.py history.csv store.sqlite numbers.json
 
 Loads the synthetic history (an execution a run, an artifact a snapshot and an output, an event an edge), then asks in-process,
 through its own client, three ways: one hop, level by level with all ids of a level in one call, and by its own subgraph query. The
@@ -12,6 +12,7 @@ import os
 import sys
 import time
 
+from history import History, measure
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
@@ -23,26 +24,6 @@ def connect(path):
     config.sqlite.filename_uri = path
     config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
     return metadata_store.MetadataStore(config)
-
-
-class History:
-    """The lines of the file, and what stands for each artifact in the store."""
-
-    def __init__(self, path):
-        self.artifacts, self.runs, self.deep, self.hot = [], [], [], None
-        with open(path, encoding="ascii") as file:
-            for line in file:
-                kind, *rest = line.rstrip("\n").split(",")
-                if kind == "snapshot":
-                    self.artifacts.append(int(rest[0]))
-                elif kind == "run":
-                    number, job, output, inputs = rest
-                    self.artifacts.append(int(output))
-                    self.runs.append((int(number), job, int(output), [int(used) for used in inputs.split(";")]))
-                elif kind == "deep":
-                    self.deep.append(int(rest[0]))
-                else:
-                    self.hot = int(rest[0])
 
 
 def batches(items):
@@ -112,24 +93,6 @@ def subgraph(store, artifact, onwards):
     graph = store.get_lineage_subgraph(options)
     wanted = pb.Event.OUTPUT if onwards else pb.Event.INPUT
     return len(graph.artifacts) - 1, sum(event.type == wanted for event in graph.events)
-
-
-def measure(ask, asked):
-    times, hops, found = [], 0, 0
-    for artifact in asked:
-        begin = time.perf_counter()
-        more, edges = ask(artifact)
-        times.append(time.perf_counter() - begin)
-        hops += edges
-        found += more
-    times.sort()
-    return {
-        "p50Ms": times[len(times) // 2] * 1e3,
-        "p99Ms": times[min(len(times) - 1, len(times) * 99 // 100)] * 1e3,
-        "found": found / len(times),
-        "hops": hops / len(times),
-        "microsAHop": sum(times) * 1e6 / hops,
-    }
 
 
 def main():
