@@ -21,9 +21,11 @@ mod spells;
 mod text;
 
 pub mod entries;
+pub mod explain;
 pub mod findings;
 pub mod flags;
 pub mod impact;
+pub mod key_impact;
 pub mod keys;
 pub mod moment;
 pub mod print;
@@ -34,8 +36,10 @@ pub mod trace;
 pub mod windows;
 
 pub use entries::{EntryAnswer, LogLine, get, log_line};
+pub use explain::{Explanation, explain};
 pub use findings::{Findings, findings};
 pub use impact::{Impact, impact};
+pub use key_impact::{KeyImpact, key_impact};
 pub use keys::keys;
 pub use moment::{Known, Moment, When};
 pub use print::Style;

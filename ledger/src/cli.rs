@@ -13,6 +13,7 @@ mod failure;
 mod findings;
 mod history;
 mod init;
+mod key_impact;
 mod keys;
 mod maintain;
 mod nats_config;
@@ -92,6 +93,10 @@ enum Command {
     Running(read::Running),
     /// What is wrong with what runs and with the record of it
     Findings(findings::Findings),
+    /// What led to a finding, or by which right an event was said and what it led to
+    Explain(findings::Explain),
+    /// What rests on events that a key signed
+    KeyImpact(key_impact::KeyImpact),
     /// What happened to a service, a model or anything else, a line a change
     Timeline(history::Timeline),
     /// From when to when something served
@@ -138,6 +143,8 @@ pub fn main() -> ExitCode {
         Command::Impact(command) => command.run(),
         Command::Running(command) => command.run(),
         Command::Findings(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::KeyImpact(command) => command.run(),
         Command::Timeline(command) => command.run(),
         Command::Windows(command) => command.run(),
         Command::Rejected(command) => command.run(),

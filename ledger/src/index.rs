@@ -18,6 +18,7 @@
 //! | `c` subject `\0` index | the type's place, of a correction of an event about that subject, and of every event about a service that sees nothing of it |
 //! | `f` index | the type's place, of an event that flags an artifact or clears it |
 //! | `l` index/64 | 64 places of 4 bytes: how many minutes after it happened an event arrived, where that is [`LATE_MINUTES`] or more |
+//! | `w` keyid index/64 | 64 places of 1 byte: one more than the type's place of an event that this key signed, 255 where that is not known |
 //! | `o` service `\0` moment index | what an event saw of a service at that moment: 1 byte of kind, 8 of the seconds until the next look, 16 of a digest of what was seen |
 //!
 //! What every event has a place in stands 64 together under one key: sled pays by the key, in time and in memory. The
@@ -30,13 +31,14 @@ use std::{
 };
 
 use lineal_schemas::{
-    digest::{EventDigest, sha256},
+    digest::{EventDigest, KeyId, sha256},
     facts::Facts,
     sequence::SourceState,
     timestamp::Timestamp,
     vocabulary::{TYPES, artifact::Artifact},
 };
 
+mod lists;
 mod project;
 pub mod seen;
 pub mod store;
@@ -92,6 +94,8 @@ pub struct Projected {
     pub index: u64,
     /// When the ledger took it.
     pub received: Timestamp,
+    /// The keys that signed its event.
+    pub signers: Vec<KeyId>,
     /// What its event says; nothing where the body is erased.
     pub facts: Option<Arc<Facts>>,
     /// The sources that it touches: its own, and for a filling refusal the refused event's.
@@ -231,8 +235,7 @@ impl Index {
         self.store.scan(&prefix, &prefix, &mut |key, value| {
             let first = last_index(key).unwrap_or_default() * SHELF;
             for (index, kind) in (first..).zip(value) {
-                let rule = kind.checked_sub(1).and_then(|at| TYPES.get(usize::from(at)));
-                found.extend(rule.map(|rule| (index, rule.name)));
+                found.extend(type_at(*kind).map(|name| (index, name)));
             }
             true
         })?;
@@ -257,8 +260,7 @@ impl Index {
         let prefix = key(b'c', &[subject.as_bytes(), b"\0"]);
         let mut found = Vec::new();
         self.store.scan(&prefix, &prefix, &mut |key, value| {
-            let rule = value.first().and_then(|kind| kind.checked_sub(1)).and_then(|at| TYPES.get(usize::from(at)));
-            found.extend(last_index(key).zip(rule.map(|rule| rule.name)));
+            found.extend(last_index(key).zip(value.first().and_then(|kind| type_at(*kind))));
             true
         })?;
         Ok(found)
@@ -342,49 +344,6 @@ impl Index {
         self.indices(b"k")
     }
 
-    /// Indices of all events below `size` that flag an artifact or clear it, the newest first, at most `limit`.
-    pub fn flag_events(&self, size: u64, limit: usize) -> Result<Vec<u64>, StoreError> {
-        let mut found = Vec::new();
-        self.store.scan_back(b"f", &key(b'f', &[&size.to_be_bytes()]), &mut |key, _value| {
-            found.extend(last_index(key));
-            found.len() < limit
-        })?;
-        Ok(found)
-    }
-
-    /// Indices of events below `size` that arrived late, with how many minutes, the newest first, at most `limit`.
-    pub fn late(&self, size: u64, limit: usize) -> Result<Vec<(u64, u32)>, StoreError> {
-        let mut found = Vec::new();
-        self.store.scan_back(b"l", b"m", &mut |key, value| {
-            let first = last_index(key).unwrap_or_default() * SHELF;
-            let minutes = value.chunks_exact(4).map(|mut place| take_u32(&mut place).unwrap_or_default());
-            let mut late: Vec<(u64, u32)> = (first..).zip(minutes).collect();
-            late.retain(|(index, minutes)| *index < size && *minutes > 0);
-            found.extend(late.into_iter().rev());
-            found.len() < limit
-        })?;
-        found.truncate(limit);
-        Ok(found)
-    }
-
-    /// The numbers of a source that entries below `size` leave open under its head, and the head, as `q` has them.
-    pub fn open_numbers(&self, number: u32, size: u64) -> Result<(u64, Vec<u64>), StoreError> {
-        let prefix = key(b'q', &[&number.to_be_bytes()]);
-        let (mut head, mut open) = (0, Vec::new());
-        self.store.scan(&prefix, &prefix, &mut |key, value| {
-            let first = last_index(key).unwrap_or_default() * SHELF;
-            for (sequence, mut held) in (first..).zip(value.chunks_exact(8)) {
-                let holder = take_u64(&mut held).and_then(|held| held.checked_sub(1));
-                if holder.is_some_and(|index| index < size) {
-                    open.extend(head + 1..sequence);
-                    head = sequence;
-                }
-            }
-            true
-        })?;
-        Ok((head, open))
-    }
-
     fn indices(&self, prefix: &[u8]) -> Result<Vec<u64>, StoreError> {
         let mut found = Vec::new();
         self.store.scan(prefix, prefix, &mut |key, _value| {
@@ -417,6 +376,11 @@ const NAME_BYTES: usize = 16;
 /// The last part of a shelf's key, and the place in it.
 fn shelf_of(number: u64) -> ([u8; 8], usize) {
     ((number / SHELF).to_be_bytes(), usize::try_from(number % SHELF).unwrap_or(0))
+}
+
+/// The name of the type whose place in the vocabulary is one less.
+fn type_at(kind: u8) -> Option<&'static str> {
+    kind.checked_sub(1).and_then(|at| TYPES.get(usize::from(at))).map(|rule| rule.name)
 }
 
 /// The shelves that a batch puts something on.

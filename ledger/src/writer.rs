@@ -275,8 +275,9 @@ impl Writer {
         let index = self.log.size() + draft.entries.len() as u64;
         let touches = self.sources.follow(index, &facts)?;
         let Signed { event, signatures } = signed;
+        let signers = signatures.iter().map(|signature| signature.keyid).collect();
         draft.entries.push(Sequenced { received, digest: facts.digest, event, signatures });
-        draft.projected.push(Projected { index, received, facts: Some(facts), touches });
+        draft.projected.push(Projected { index, received, signers, facts: Some(facts), touches });
         Ok(index)
     }
 

@@ -16,12 +16,16 @@ use lineal_ledger::{
 };
 use lineal_schemas::{digest::EventDigest, timestamp::Timestamp};
 
+#[path = "answers/explain.rs"]
+mod explain;
 #[path = "answers/findings.rs"]
 mod findings;
 #[path = "answers/flags.rs"]
 mod flags;
 #[path = "answers/histories.rs"]
 mod histories;
+#[path = "answers/key_impact.rs"]
+mod key_impact;
 #[path = "answers/moment.rs"]
 mod moment;
 #[path = "answers/order.rs"]

@@ -52,24 +52,30 @@ pub struct EntryAnswer {
 /// was known of it. An entry is no fact that holds at a time: of `when`, what is known counts alone.
 pub fn get(view: &View, asked: &str, when: impl Into<When>) -> Result<EntryAnswer, AnswerError> {
     let mut reader = Reader::new(view, when.into())?;
+    let index = index_of(&reader, asked)?;
+    entry(&mut reader, index)
+}
+
+/// The entry that an index (`17`, `#17`), or its event's id, digest, or at least 8 digits of its digest names.
+pub(super) fn index_of(reader: &Reader<'_>, asked: &str) -> Result<u64, AnswerError> {
     let digits = asked.strip_prefix('#').unwrap_or(asked);
     // Eight digits and more could be the beginning of a digest: an entry of that index comes first.
     if let Ok(index) = digits.parse::<u64>() {
         let size = reader.moment().size;
         let is_hash = digits.len() >= 8 && digits.len() == asked.len();
         if index < size || !is_hash {
-            return entry(&mut reader, index);
+            return Ok(index);
         }
     }
     let target = if resolve::is_id(asked) {
-        resolve::by_id(&reader, asked)?
+        resolve::by_id(reader, asked)?
     } else if resolve::is_hex(asked) {
-        resolve::event_by_prefix(&reader, asked)?
+        resolve::event_by_prefix(reader, asked)?
     } else {
         return Err(AnswerError::Unknown { asked: asked.to_owned(), near: Vec::new() });
     };
     match target {
-        Target::Event(index) => entry(&mut reader, index),
+        Target::Event(index) => Ok(index),
         Target::Service(_) | Target::Artifact(_) => {
             Err(AnswerError::Unknown { asked: asked.to_owned(), near: Vec::new() })
         }

@@ -149,7 +149,8 @@ pub fn findings(
     when: impl Into<When>,
 ) -> Result<Findings, AnswerError> {
     let mut reader = Reader::new(view, when.into())?;
-    let (mut found, undecided) = all(&mut reader, environment)?;
+    let is_production = |service: &str| environment.is_some() || is_production(service);
+    let (mut found, undecided) = all(&mut reader, environment, &is_production)?;
     found.retain(|finding| least.is_none_or(|least| finding.severity >= least));
     let mut findings = Findings {
         answer: String::new(),
@@ -163,10 +164,21 @@ pub fn findings(
     Ok(findings)
 }
 
+/// Whether a service's environment calls itself production.
+fn is_production(service: &str) -> bool {
+    ["prod", "production"].iter().any(|one| is_in(service, one))
+}
+
+/// Every finding of any environment, whichever was asked about when it was given.
+pub(super) fn of_any(reader: &mut Reader<'_>) -> Result<Vec<Finding>, AnswerError> {
+    Ok(all(reader, None, &|_service| true)?.0)
+}
+
 /// Every finding, the most severe first, and what could not be looked at.
-pub(super) fn all(
+fn all(
     reader: &mut Reader<'_>,
     environment: Option<&str>,
+    is_production: &dyn Fn(&str) -> bool,
 ) -> Result<(Vec<Finding>, Vec<String>), AnswerError> {
     let tainted = Tainted::find(reader, MAX_TAINTED)?;
     let mut gathered = Gathered::default();
@@ -180,8 +192,7 @@ pub(super) fn all(
         }
         deployed::asked(reader, &service, &mut gathered)?;
         let Some(live) = deployed::Live::read(reader, &service)? else { continue };
-        let is_production = environment.is_some() || ["prod", "production"].iter().any(|one| is_in(&service, one));
-        deployed::rules(reader, &live, is_production, &mut gathered)?;
+        deployed::rules(reader, &live, is_production(&service), &mut gathered)?;
         made::rules(reader, &live, &tainted, &mut made, &mut gathered)?;
     }
     recorded::gaps(reader, &mut gathered)?;

@@ -390,7 +390,7 @@ pub(super) fn signers(registry: &Registry, entry: &Entry) -> Vec<Signer> {
     entry.signatures.iter().map(|signature| signer(registry, signature.keyid, entry.received)).collect()
 }
 
-fn signer(registry: &Registry, keyid: KeyId, received: Timestamp) -> Signer {
+pub(super) fn signer(registry: &Registry, keyid: KeyId, received: Timestamp) -> Signer {
     let enrolment = registry.enrolment(&keyid);
     let own = || {
         let is_root = registry.roots().any(|root| root.keyid() == keyid);

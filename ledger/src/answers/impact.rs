@@ -164,6 +164,11 @@ pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, max_nodes:
     Ok(impact)
 }
 
+/// What of a walked graph is live; what runs for sure first.
+pub(super) fn live(reader: &mut Reader<'_>, walked: &mut walk::Walked) -> Result<Vec<LiveUse>, AnswerError> {
+    Ok(deployed::find(reader, walked)?.live)
+}
+
 /// From a node of the graph upstream to what was asked for, the shortest way.
 pub(super) fn way(edges: &[Edge], from: usize) -> Vec<usize> {
     let mut way = vec![from];

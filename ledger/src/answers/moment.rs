@@ -99,7 +99,7 @@ fn not_ahead(at: Timestamp, now: Timestamp) -> Result<Timestamp, AnswerError> {
 }
 
 /// How many entries the ledger had taken by then. `received` never goes back, so it can be searched for.
-fn received_by(view: &View, all: u64, time: Timestamp) -> Result<u64, AnswerError> {
+pub(super) fn received_by(view: &View, all: u64, time: Timestamp) -> Result<u64, AnswerError> {
     let (mut low, mut high) = (0, all);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -8,9 +8,11 @@ use lineal_schemas::vocabulary::flag::FlagSeverity;
 use super::{
     NamedDigest, Signer,
     entries::EntryAnswer,
+    explain::Explanation,
     findings::Findings,
     flags::{Flag, Flagged},
     impact::Impact,
+    key_impact::KeyImpact,
     running::Running,
     text,
     timeline::Timeline,
@@ -18,17 +20,21 @@ use super::{
     windows::Windows,
 };
 
+mod explain;
 mod findings;
 mod graph;
 mod history;
 mod impact;
+mod key_impact;
 mod lines;
 mod running;
 mod tree;
 
+pub(super) use explain::line as explain_line;
 pub(super) use findings::line as findings_line;
 pub(super) use history::{timeline_line, windows_line};
 pub(super) use impact::line as impact_line;
+pub(super) use key_impact::line as key_impact_line;
 pub(super) use lines::{label, trace_line};
 pub(super) use running::line as running_line;
 
@@ -113,6 +119,20 @@ impl Impact {
     /// As text: the answer, what runs, what is in between, the tree size.
     pub fn to_text(&self, style: Style) -> String {
         impact::text(self, style)
+    }
+}
+
+impl KeyImpact {
+    /// As text: the answer, what runs, what is in between, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        key_impact::text(self, style)
+    }
+}
+
+impl Explanation {
+    /// As text: the answer, what it rests on, what it led to, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        explain::text(self, style)
     }
 }
 

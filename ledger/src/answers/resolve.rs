@@ -48,7 +48,7 @@ impl From<Target> for Resolved {
 }
 
 /// The fewest hex digits that are taken for the beginning of a digest.
-const LEAST_DIGITS: usize = 8;
+pub(super) const LEAST_DIGITS: usize = 8;
 
 /// The most meanings that are listed.
 const MAX_FOUND: usize = 20;

@@ -38,6 +38,12 @@ impl Spell {
         sets_of(&self.told.payload, &self.service)
     }
 
+    /// Whether what an event saw belongs to it.
+    pub(super) fn holds(&self, told: &Told) -> bool {
+        let glimpse = Glimpse::of(told.index, &told.payload, told.time, told.entry.received);
+        glimpse.is_some_and(|glimpse| (self.first.at..=self.last.at).contains(&glimpse.at))
+    }
+
     /// Whether it is the service's end.
     pub(super) fn is_end(&self) -> bool {
         self.first.sight == Sight::End

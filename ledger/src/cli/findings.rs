@@ -1,4 +1,4 @@
-//! `lineal findings`: what is wrong, and what shows it.
+//! `lineal findings`, `explain`: what is wrong, what shows it, and what an event led to.
 
 use std::process::ExitCode;
 
@@ -42,5 +42,32 @@ impl Findings {
             Reading::View(view) => answers::findings(&view, env, least, when)?,
         };
         show(&self.asked, &findings, |findings| findings.to_text(style()), findings.exit_code())
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lineal explain f-1a2b3c4d5e6f --dir ledger\n  lineal explain '#17' --dir ledger\n  lineal explain 17 --known-at 40 --json --dir ledger\n\nExit status: 0 it is explained; 2 not found, or erased."
+)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    moment: when::Moment,
+    /// A finding (f-...), or an event: an entry's index, an event's id, its digest or the beginning of it
+    #[arg(value_name = "FINDING|EVENT")]
+    what: String,
+}
+
+impl Explain {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let when = self.moment.when()?;
+        let explanation: answers::Explanation = match Reading::of(&self.asked)? {
+            Reading::Running(client) => {
+                get_json(&client, &when::path("/v1/explain", &[("x", Some(self.what.as_str()))], when))?
+            }
+            Reading::View(view) => answers::explain(&view, &self.what, when)?,
+        };
+        show(&self.asked, &explanation, |explanation| explanation.to_text(style()), 0)
     }
 }

@@ -9,6 +9,7 @@ use axum::{
     response::Response,
     routing::get,
 };
+use lineal_schemas::timestamp::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,6 +27,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/trace", get(trace))
         .route("/v1/running", get(running))
         .route("/v1/findings", get(findings))
+        .route("/v1/explain", get(explain))
+        .route("/v1/key-impact", get(key_impact))
         .route("/v1/timeline", get(timeline))
         .route("/v1/windows", get(windows))
         .route("/v1/schemas/{name}", get(schema))
@@ -64,16 +67,29 @@ async fn findings(State(app): State<App>, RawQuery(query): RawQuery) -> Result<R
     .await
 }
 
+/// What led to a finding, or what an event led to.
+async fn explain(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let what = required(query.as_deref(), "x")?;
+    answer(&app, move |ledger| Ok(answers::explain(&ledger.view, &what, when(ledger, query.as_deref())?)?)).await
+}
+
+/// What rests on a key.
+async fn key_impact(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let key = required(query.as_deref(), "x")?;
+    answer(&app, move |ledger| {
+        let when = when(ledger, query.as_deref())?;
+        Ok(answers::key_impact(&ledger.view, &key, time(query.as_deref(), "since", when)?, when)?)
+    })
+    .await
+}
+
 /// What happened to something.
 async fn timeline(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let what = required(query.as_deref(), "x")?;
     answer(&app, move |ledger| {
         let when = when(ledger, query.as_deref())?;
-        let time = |name| {
-            let text = parameter(query.as_deref(), name);
-            text.map(|text| spelling::moment(&text, when.now)).transpose().map_err(AnswerError::Moment)
-        };
-        Ok(answers::timeline(&ledger.view, &what, (time("from")?, time("to")?), when)?)
+        let bounds = (time(query.as_deref(), "from", when)?, time(query.as_deref(), "to", when)?);
+        Ok(answers::timeline(&ledger.view, &what, bounds, when)?)
     })
     .await
 }
@@ -134,6 +150,12 @@ fn when(ledger: &Ledger, query: Option<&str>) -> Result<When, AnswerError> {
     let at = parameter(query, "at").map(|text| spelling::moment(&text, now)).transpose()?;
     let known = parameter(query, "knownAt").map(|text| spelling::known(&text, now)).transpose()?;
     Ok(When { now, at, known })
+}
+
+/// The time that a parameter names, in any spelling.
+fn time(query: Option<&str>, name: &str, when: When) -> Result<Option<Timestamp>, AnswerError> {
+    let text = parameter(query, name);
+    text.map(|text| spelling::moment(&text, when.now)).transpose().map_err(AnswerError::Moment)
 }
 
 fn required(query: Option<&str>, name: &'static str) -> Result<String, Problem> {

@@ -30,17 +30,22 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
         batch.put(key(b's', &[touch.source.as_bytes()]), value);
         shelves.put(key(b'q', &[&number]), touch.sequence, &(entry.index + 1).to_be_bytes())?;
     }
+    let payload = entry.facts.as_ref().and_then(|facts| facts.payload.as_ref().ok());
+    let kind = payload.and_then(|payload| TYPES.iter().position(|rule| rule.name == payload.name()));
+    let kind = kind.and_then(|at| u8::try_from(at + 1).ok());
+    for keyid in &entry.signers {
+        shelves.put(key(b'w', &[keyid.as_bytes()]), entry.index, &[kind.unwrap_or(UNKNOWN)])?;
+    }
     let Some(facts) = &entry.facts else { return Ok(()) };
     let id = id_bytes(&facts.id).unwrap_or_default();
     let name = [facts.digest.as_bytes().get(..8).unwrap_or_default(), id.get(8..).unwrap_or_default()].concat();
     shelves.put(vec![b'd'], entry.index, &name)?;
-    let Ok(payload) = &facts.payload else { return Ok(()) };
+    let Some(payload) = payload else { return Ok(()) };
     let minutes = entry.received.as_millis().saturating_sub(facts.time.as_millis()) / 60_000;
     let minutes = u32::try_from(minutes.max(0)).unwrap_or(u32::MAX);
     if minutes >= LATE_MINUTES {
         shelves.put(vec![b'l'], entry.index, &minutes.to_be_bytes())?;
     }
-    let kind = TYPES.iter().position(|rule| rule.name == payload.name()).and_then(|at| u8::try_from(at + 1).ok());
     shelves.put(key(b'n', &[facts.subject.as_bytes(), b"\0"]), entry.index, &[kind.unwrap_or_default()])?;
     let glimpse = Glimpse::of(entry.index, payload, facts.time, entry.received);
     if let Some(glimpse) = &glimpse {
@@ -84,6 +89,9 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
     }
     Ok(())
 }
+
+/// In the place of a type: an event whose type is not known.
+const UNKNOWN: u8 = u8::MAX;
 
 /// Whether an event that stands in this relation to an artifact describes it, rather than uses it.
 pub(crate) const fn is_description(relation: Relation) -> bool {

@@ -75,8 +75,10 @@ impl CatchUp {
                     Some(facts) => self.sources.follow(entry.index, facts)?,
                     None => Vec::new(),
                 };
-                let received = entry.entry().received;
-                piece.push(Projected { index: entry.index, received, facts: facts.map(Arc::new), touches });
+                let stamped = entry.entry();
+                let signers = stamped.signatures.iter().map(|signature| signature.keyid).collect();
+                let (index, received, facts) = (entry.index, stamped.received, facts.map(Arc::new));
+                piece.push(Projected { index, received, signers, facts, touches });
             }
             let applied = next(piece, self.sources.numbered());
             self.sources.forget(applied);

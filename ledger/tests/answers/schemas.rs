@@ -98,9 +98,17 @@ fn every_answer_is_as_its_schema_says() {
             check("impact.v1.json", &answers::impact(&view, asked, when).unwrap());
         }
         check("findings.v1.json", &answers::findings(&view, Some("prod"), Some("low".parse().unwrap()), when).unwrap());
+        for finding in answers::findings(&view, None, None, when).unwrap().findings {
+            check("explain.v1.json", &answers::explain(&view, &finding.id, when).unwrap());
+        }
+        for producer in ["wine-data", "wine-trainer", "wine-observer", "wine-evaluator"] {
+            let impact = answers::key_impact(&view, producer, Some(Timestamp::MIN), when).unwrap();
+            check("key-impact.v1.json", &impact);
+        }
         check("keys.v1.json", &answers::keys(&view, when).unwrap());
     }
     for index in 0..view.record.size() {
+        check("explain.v1.json", &answers::explain(&view, &index.to_string(), now).unwrap());
         check("entry.v1.json", &answers::get(&view, &index.to_string(), now).unwrap());
         let stored = view.record.get(index).unwrap();
         check("log.v1.json", &answers::log_line(&view.registry(), &stored).unwrap());

@@ -74,6 +74,15 @@ pub(in crate::answers) fn walk(
     target: &Target,
     max_nodes: usize,
 ) -> Result<Walked, AnswerError> {
+    walk_all(reader, std::slice::from_ref(target), max_nodes)
+}
+
+/// Walks downstream from several targets; each is at no distance, and none needs to lead anywhere.
+pub(in crate::answers) fn walk_all(
+    reader: &mut Reader<'_>,
+    targets: &[Target],
+    max_nodes: usize,
+) -> Result<Walked, AnswerError> {
     let mut walk = Walk {
         reader,
         walked: Walked::default(),
@@ -82,7 +91,9 @@ pub(in crate::answers) fn walk(
         measured: BTreeSet::new(),
         max_nodes: max_nodes.max(1),
     };
-    walk.begin(target)?;
+    for target in targets {
+        walk.begin(target)?;
+    }
     while !walk.open.is_empty() {
         let some: Vec<_> = walk.open.drain(..walk.open.len().min(AHEAD)).collect();
         walk.read_ahead(&some)?;
