@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lineal_schemas::digest::sha256;
+use lineal_schemas::{digest::sha256, listing};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use sha2::{Digest, Sha256};
 
@@ -154,20 +154,17 @@ pub fn hash_tree(root: &Path, progress: Progress<'_>) -> Result<HashedTree, Tree
     progress(Step::Found { file_count, size });
     let mut hashed = hash_all(root, found, progress)?;
     hashed.sort_unstable_by(|(left, _), (right, _)| left.as_bytes().cmp(right.as_bytes()));
-    let listing = listing(&hashed);
+    let listing = write(&hashed);
     Ok(HashedTree { dir_hash: hex::encode(sha256(&listing)), listing, file_count, size })
 }
 
-fn listing(hashed: &[(String, [u8; 32])]) -> Vec<u8> {
+fn write(hashed: &[(String, [u8; 32])]) -> Vec<u8> {
     let length = hashed.iter().map(|(path, _)| path.len() + 67).sum();
-    let mut listing = Vec::with_capacity(length);
+    let mut written = Vec::with_capacity(length);
     for (path, digest) in hashed {
-        listing.extend_from_slice(hex::encode(digest).as_bytes());
-        listing.extend_from_slice(b"  ");
-        listing.extend_from_slice(path.as_bytes());
-        listing.push(b'\n');
+        listing::write_line(&mut written, &hex::encode(digest), path);
     }
-    listing
+    written
 }
 
 /// A file to hash, by its path relative to the root.
@@ -211,7 +208,7 @@ fn walk(root: &Path, relative: &str, found: &mut Vec<Found>) -> Result<(), TreeE
 fn child(parent: &str, path: &Path) -> Result<String, TreeError> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| TreeError::NameNotUtf8 { path: path.to_owned() })?;
-    if let Some(character) = name.chars().find(|character| *character == '\\' || character.is_control()) {
+    if let Some(character) = listing::refused_character(name) {
         return Err(TreeError::NameCharacter { path: path.to_owned(), character });
     }
     Ok(if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") })
