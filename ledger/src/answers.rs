@@ -18,8 +18,10 @@ mod about;
 mod graph;
 mod resolve;
 mod spells;
+mod suite;
 mod text;
 
+pub mod diff;
 pub mod entries;
 pub mod explain;
 pub mod findings;
@@ -35,6 +37,7 @@ pub mod timeline;
 pub mod trace;
 pub mod windows;
 
+pub use diff::{Diff, diff};
 pub use entries::{EntryAnswer, LogLine, get, log_line};
 pub use explain::{Explanation, explain};
 pub use findings::{Findings, findings};
@@ -45,6 +48,7 @@ pub use moment::{Known, Moment, When};
 pub use print::Style;
 pub use resolve::{Resolved, Target, in_hand, resolve};
 pub use running::{Running, running};
+pub use suite::{Measured, Slice};
 pub use timeline::{Timeline, timeline};
 pub use trace::{MAX_NODES, Trace, Verdict, trace, trace_within};
 pub use windows::{Windows, windows};
@@ -91,6 +95,14 @@ pub enum AnswerError {
     NothingDownstream {
         /// What it is.
         what: String,
+    },
+    /// There are not two things to compare.
+    #[error("there is nothing to compare {what} with: {why}")]
+    NothingToCompare {
+        /// What it is.
+        what: String,
+        /// Why not.
+        why: String,
     },
     /// The event's bytes have been erased.
     #[error("the event of entry {index} has been erased: only its digest is left")]
@@ -169,6 +181,7 @@ impl AnswerError {
             Self::TooShort { .. } => "prefix-too-short",
             Self::NotTraceable { .. } => "not-traceable",
             Self::NothingDownstream { .. } => "nothing-downstream",
+            Self::NothingToCompare { .. } => "nothing-to-compare",
             Self::Erased { .. } => "event-erased",
             Self::Folder { .. } => "folder-in-hand",
             Self::File { .. } => "file-unreadable",
@@ -202,6 +215,7 @@ impl AnswerError {
             | Self::Keys(_)
             | Self::NotTraceable { .. }
             | Self::NothingDownstream { .. }
+            | Self::NothingToCompare { .. }
             | Self::Erased { .. }
             | Self::File { .. }
             | Self::Read(_) => Vec::new(),

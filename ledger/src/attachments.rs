@@ -53,10 +53,38 @@ pub enum AttachmentError {
     Io(#[from] io::Error),
 }
 
+/// The stored attachments of a data directory, for readers.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    root: PathBuf,
+}
+
+impl Stored {
+    /// Those of a data directory, of which there may be none.
+    pub fn of(dir: &DataDir) -> Self {
+        Self { root: dir.root().to_owned() }
+    }
+
+    /// The file of an attachment, whether it is there or not.
+    pub fn path(&self, digest: &EventDigest) -> PathBuf {
+        self.root.join(name(digest))
+    }
+
+    /// An attachment's bytes; nothing where they are not stored, or have been erased.
+    pub fn open(&self, digest: &EventDigest) -> io::Result<Option<fs::File>> {
+        match fs::File::open(self.path(digest)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// The blob store of a data directory.
 #[derive(Debug)]
 pub struct Attachments {
     root: PathBuf,
+    stored: Stored,
     disk: Disk,
     room: Room,
     arrivals: AtomicU64,
@@ -73,6 +101,7 @@ impl Attachments {
         fs::create_dir_all(&arriving)?;
         Ok(Self {
             root: dir.root().to_owned(),
+            stored: Stored::of(dir),
             disk: dir.storage(),
             room: Room::under(dir.root()),
             arrivals: AtomicU64::new(0),
@@ -81,7 +110,7 @@ impl Attachments {
 
     /// The file of an attachment, whether it is there or not.
     pub fn path(&self, digest: &EventDigest) -> PathBuf {
-        self.root.join(name(digest))
+        self.stored.path(digest)
     }
 
     /// Whether it is there.

@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod access;
 mod append;
+mod compare;
 mod failure;
 mod findings;
 mod history;
@@ -35,7 +36,7 @@ const UNDECIDED: u8 = 2;
     name = "lineal",
     version,
     about = "An audit ledger of data, training, evaluation and deployment: which data did this running model come from?",
-    after_help = "Examples:\n  lineal init --dir ledger --origin ledger.example/prod --root-key root.pem\n  lineal serve --dir ledger --http 127.0.0.1:7311\n  lineal running --dir ledger\n  lineal running --at 03:12 --dir ledger\n  lineal timeline service/payments/fraud@eu-1/prod --dir ledger\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n\nExit status: 0 yes or done, 1 no or failed, 2 could not decide."
+    after_help = "Examples:\n  lineal init --dir ledger --origin ledger.example/prod --root-key root.pem\n  lineal serve --dir ledger --http 127.0.0.1:7311\n  lineal running --dir ledger\n  lineal running --at 03:12 --dir ledger\n  lineal timeline service/payments/fraud@eu-1/prod --dir ledger\n  lineal diff service/payments/fraud@eu-1/prod --dir ledger\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n\nExit status: 0 yes or done, 1 no or failed, 2 could not decide."
 )]
 struct Program {
     #[command(subcommand)]
@@ -89,6 +90,8 @@ enum Command {
     Trace(read::Trace),
     /// What rests on something: live deployments first
     Impact(read::Impact),
+    /// What differs between two things: data, code, parameters, environment, metrics
+    Diff(compare::Diff),
     /// What runs now, or ran at a moment
     Running(read::Running),
     /// What is wrong with what runs and with the record of it
@@ -141,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Log(command) => command.run(),
         Command::Trace(command) => command.run(),
         Command::Impact(command) => command.run(),
+        Command::Diff(command) => command.run(),
         Command::Running(command) => command.run(),
         Command::Findings(command) => command.run(),
         Command::Explain(command) => command.run(),

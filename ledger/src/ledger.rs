@@ -25,6 +25,7 @@ use lineal_schemas::{
 };
 
 use crate::{
+    attachments::Stored,
     clock::Clock,
     data_dir::{DataDir, DirError, Lock},
     index::{
@@ -96,7 +97,7 @@ pub enum LedgerError {
     Io(#[from] io::Error),
 }
 
-/// What readers need to answer: the record, the index over it, and the keys.
+/// What readers need to answer: the record, the index over it, the keys, and what is stored beside it.
 #[derive(Debug, Clone)]
 pub struct View {
     /// The committed record.
@@ -105,6 +106,8 @@ pub struct View {
     pub index: Index,
     /// The keys as they stand.
     pub registry: Arc<RwLock<Arc<Registry>>>,
+    /// What is stored beside the record.
+    pub attachments: Stored,
 }
 
 impl View {
@@ -234,7 +237,8 @@ impl Ledger {
         })?;
         let CatchUp { registry, sources, .. } = catching_up;
         add_keys(&keyring, &registry);
-        let view = View { record, index, registry: Arc::new(RwLock::new(Arc::new(registry.clone()))) };
+        let shared = Arc::new(RwLock::new(Arc::new(registry.clone())));
+        let view = View { record, index, registry: shared, attachments: Stored::of(dir) };
         let guard = TimeGuard::start(&*clock, log.last_received());
         let writer = Writer {
             log,
@@ -426,5 +430,5 @@ pub fn read_only(dir: &DataDir) -> Result<View, LedgerError> {
         return Err(error.into());
     }
     let registry = Arc::new(RwLock::new(Arc::new(catching_up.registry)));
-    Ok(View { record, index, registry })
+    Ok(View { record, index, registry, attachments: Stored::of(dir) })
 }

@@ -16,6 +16,8 @@ use lineal_ledger::{
 };
 use lineal_schemas::{digest::EventDigest, timestamp::Timestamp};
 
+#[path = "answers/diff.rs"]
+mod diff;
 #[path = "answers/explain.rs"]
 mod explain;
 #[path = "answers/findings.rs"]

@@ -7,6 +7,7 @@ use lineal_schemas::vocabulary::flag::FlagSeverity;
 
 use super::{
     NamedDigest, Signer,
+    diff::Diff,
     entries::EntryAnswer,
     explain::Explanation,
     findings::Findings,
@@ -20,6 +21,7 @@ use super::{
     windows::Windows,
 };
 
+mod diff;
 mod explain;
 mod findings;
 mod graph;
@@ -30,6 +32,7 @@ mod lines;
 mod running;
 mod tree;
 
+pub(super) use diff::line as diff_line;
 pub(super) use explain::line as explain_line;
 pub(super) use findings::line as findings_line;
 pub(super) use history::{timeline_line, windows_line};
@@ -133,6 +136,13 @@ impl Explanation {
     /// As text: the answer, what it rests on, what it led to, the tree size.
     pub fn to_text(&self, style: Style) -> String {
         explain::text(self, style)
+    }
+}
+
+impl Diff {
+    /// As text: the answer, both sides, the five blocks, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        diff::text(self, style)
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) mod facts;
 mod measured;
 pub(super) mod walk;
 
-pub(super) use walk::artifact_node;
+pub(super) use walk::{Walked, artifact_node, walk, walk_served};
 
 /// The most nodes of one answer.
 pub const MAX_NODES: usize = 100_000;
@@ -391,6 +391,6 @@ pub(super) fn of_target(
     notes: Vec<String>,
     max_nodes: usize,
 ) -> Result<Trace, AnswerError> {
-    let walked = walk::walk(reader, target, max_nodes)?;
+    let walked = walk(reader, target, max_nodes)?;
     Ok(ends::conclude(asked, walked, notes, reader.as_of()))
 }

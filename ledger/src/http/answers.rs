@@ -25,6 +25,7 @@ use crate::{
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/trace", get(trace))
+        .route("/v1/diff", get(diff))
         .route("/v1/running", get(running))
         .route("/v1/findings", get(findings))
         .route("/v1/explain", get(explain))
@@ -48,6 +49,15 @@ async fn trace(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Resp
 async fn impact(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let what = required(query.as_deref(), "x")?;
     answer(&app, move |ledger| Ok(answers::impact(&ledger.view, &what, when(ledger, query.as_deref())?)?)).await
+}
+
+/// What differs between two things.
+async fn diff(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let (one, other) = (required(query.as_deref(), "x")?, parameter(query.as_deref(), "y"));
+    answer(&app, move |ledger| {
+        Ok(answers::diff(&ledger.view, &one, other.as_deref(), when(ledger, query.as_deref())?)?)
+    })
+    .await
 }
 
 /// What runs.

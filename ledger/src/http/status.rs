@@ -172,7 +172,8 @@ const fn of_answer(error: &AnswerError) -> StatusCode {
         AnswerError::Ambiguous { .. }
         | AnswerError::TooShort { .. }
         | AnswerError::NotTraceable { .. }
-        | AnswerError::NothingDownstream { .. } => StatusCode::CONFLICT,
+        | AnswerError::NothingDownstream { .. }
+        | AnswerError::NothingToCompare { .. } => StatusCode::CONFLICT,
         AnswerError::Folder { .. }
         | AnswerError::File { .. }
         | AnswerError::Future { .. }

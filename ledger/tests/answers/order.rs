@@ -123,6 +123,8 @@ fn answers_of(world: &World) -> Vec<Value> {
         all.push(plain(&world.windows(asked)));
     }
     all.push(plain(&answers::findings(&view, None, None, now).unwrap()));
+    all.push(plain(&world.diff(SERVICE, None)));
+    all.push(plain(&world.diff("model/wine/quality@1", Some("model/wine/quality@2"))));
     for back in [1_000, 1_030, 1_060, 1_080, 1_100] {
         let at = Timestamp::from_millis(now.as_millis() - back * 1000);
         let when = answers::When { at: Some(at), ..now.into() };

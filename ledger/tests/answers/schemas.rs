@@ -56,6 +56,13 @@ fn eventful() -> World {
     let mut world = World::deployed();
     world.train("run-2", "red", "weights-2");
     world.register("model/wine/quality", "2", "weights-2", r#","supplier":"Vendor","external":true"#);
+    for (version, files) in [("1", &[("a", "1"), ("b", "2")]), ("2", &[("a", "1"), ("c", "3")])] {
+        let digest = world.store_listing(files);
+        let data = format!(
+            r#"{{"dataset":{{"digest":{{"dirHash":"{digest}"}}}},"name":"dataset/wine/tree","version":"{version}"}}"#
+        );
+        world.send("data", "dataset.snapshotted", "dataset/wine/tree", &data);
+    }
     let evaluation = r#"{"evaluationId":"ev-1","model":{"digest":{"sha256":"DIGEST(weights-1)"}},"inputs":[{"artifact":{"digest":{"sha256":"DIGEST(held-out)"}},"role":"test"}],"results":[{"metric":"accuracy","value":"0.914"}]}"#;
     world.send("evaluator", "evaluation.completed", "model/wine/quality", evaluation);
     let ask = |model: &str| format!(r#"{{"service":"{SERVICE}","servingSet":[{}],"door":"argo-cd"}}"#, serving(model));
@@ -94,6 +101,10 @@ fn every_answer_is_as_its_schema_says() {
             check("timeline.v1.json", &answers::timeline(&view, asked, bounds, when).unwrap());
             check("windows.v1.json", &answers::windows(&view, asked, when).unwrap());
         }
+        let two = Some("model/wine/quality@2");
+        check("diff.v1.json", &answers::diff(&view, "model/wine/quality@1", two, when).unwrap());
+        check("diff.v1.json", &answers::diff(&view, SERVICE, None, when).unwrap());
+        check("diff.v1.json", &answers::diff(&view, "dataset/wine/tree@1", Some("dataset/wine/tree@2"), now).unwrap());
         for asked in ["model/wine/quality", "dataset/wine/red"] {
             check("impact.v1.json", &answers::impact(&view, asked, when).unwrap());
         }

@@ -143,8 +143,27 @@ impl History {
     pub(in crate::answers) fn since(
         &mut self,
         reader: &mut Reader<'_>,
-        mut passes: impl FnMut(&mut Reader<'_>, &[ServedSet]) -> Result<bool, AnswerError>,
+        passes: impl FnMut(&mut Reader<'_>, &[ServedSet]) -> Result<bool, AnswerError>,
     ) -> Result<Timestamp, AnswerError> {
+        Ok(self.back(reader, passes)?.0)
+    }
+
+    /// The last state before the newest ones that pass.
+    pub(in crate::answers) fn before(
+        &mut self,
+        reader: &mut Reader<'_>,
+        passes: impl FnMut(&mut Reader<'_>, &[ServedSet]) -> Result<bool, AnswerError>,
+    ) -> Result<Option<Seen>, AnswerError> {
+        let Some(glimpse) = self.back(reader, passes)?.1 else { return Ok(None) };
+        Ok(reader.told(glimpse.index)?.map(|told| Seen { service: self.service.clone(), glimpse, told }))
+    }
+
+    /// From the newest state back: when the oldest of those that pass was, and the one before it.
+    fn back(
+        &mut self,
+        reader: &mut Reader<'_>,
+        mut passes: impl FnMut(&mut Reader<'_>, &[ServedSet]) -> Result<bool, AnswerError>,
+    ) -> Result<(Timestamp, Option<Glimpse>), AnswerError> {
         let mut since = self.newest().map_or(Timestamp::MIN, Seen::at);
         let mut known: HashMap<SetsPrint, bool> = HashMap::new();
         for at in 0.. {
@@ -159,11 +178,11 @@ impl History {
             };
             known.insert(glimpse.sets, same);
             if !same {
-                break;
+                return Ok((since, Some(*glimpse)));
             }
             since = glimpse.at;
         }
-        Ok(since)
+        Ok((since, None))
     }
 
     /// Whether some complete state since `from` passes, the one that held then included.

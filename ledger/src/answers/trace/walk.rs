@@ -38,12 +38,12 @@ use artifact::is_outside;
 
 /// What the walk found.
 #[derive(Debug, Default)]
-pub(super) struct Walked {
-    pub(super) nodes: Vec<Node>,
-    pub(super) edges: Vec<Edge>,
+pub(in crate::answers) struct Walked {
+    pub(in crate::answers) nodes: Vec<Node>,
+    pub(in crate::answers) edges: Vec<Edge>,
     pub(super) measurements: Vec<Measurement>,
     pub(super) serving: Option<Serving>,
-    pub(super) truncated: bool,
+    pub(in crate::answers) truncated: bool,
 }
 
 /// What is known of a service that a trace begins at.
@@ -122,24 +122,52 @@ struct Walk<'r, 'v> {
 }
 
 /// Walks upstream from `target`.
-pub(super) fn walk(reader: &mut Reader<'_>, target: &Target, max_nodes: usize) -> Result<Walked, AnswerError> {
-    let mut walk = Walk {
-        reader,
-        walked: Walked::default(),
-        places: HashMap::new(),
-        open: VecDeque::new(),
-        stepped: HashSet::new(),
-        drawn: HashSet::new(),
-        max_nodes: max_nodes.max(1),
-    };
+pub(in crate::answers) fn walk(
+    reader: &mut Reader<'_>,
+    target: &Target,
+    max_nodes: usize,
+) -> Result<Walked, AnswerError> {
+    let mut walk = Walk::new(reader, max_nodes);
     walk.begin(target)?;
-    while let Some(step) = walk.open.pop_front() {
-        match step {
-            Step::Artifact(at, identity) => walk.artifact(at, identity.as_ref())?,
-            Step::Run(at, told) => walk.run(at, &told)?,
+    walk.finish()
+}
+
+/// Walks upstream from parts of a serving set that an event names.
+pub(in crate::answers) fn walk_served(
+    reader: &mut Reader<'_>,
+    service: &str,
+    told: &Rc<Told>,
+    sets: &[ServedSet],
+    max_nodes: usize,
+) -> Result<Walked, AnswerError> {
+    let basis = if matches!(told.payload, Payload::DeploymentRequested(_)) { Basis::Declared } else { Basis::Observed };
+    let mut walk = Walk::new(reader, max_nodes);
+    walk.service(service, told, sets, basis, Serving::Runs)?;
+    walk.finish()
+}
+
+impl<'r, 'v> Walk<'r, 'v> {
+    fn new(reader: &'r mut Reader<'v>, max_nodes: usize) -> Self {
+        Self {
+            reader,
+            walked: Walked::default(),
+            places: HashMap::new(),
+            open: VecDeque::new(),
+            stepped: HashSet::new(),
+            drawn: HashSet::new(),
+            max_nodes: max_nodes.max(1),
         }
     }
-    Ok(walk.walked)
+
+    fn finish(mut self) -> Result<Walked, AnswerError> {
+        while let Some(step) = self.open.pop_front() {
+            match step {
+                Step::Artifact(at, identity) => self.artifact(at, identity.as_ref())?,
+                Step::Run(at, told) => self.run(at, &told)?,
+            }
+        }
+        Ok(self.walked)
+    }
 }
 
 impl Walk<'_, '_> {
