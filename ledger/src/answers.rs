@@ -23,6 +23,7 @@ mod text;
 
 pub mod diff;
 pub mod entries;
+pub mod evals;
 pub mod explain;
 pub mod findings;
 pub mod flags;
@@ -39,6 +40,7 @@ pub mod windows;
 
 pub use diff::{Diff, diff};
 pub use entries::{EntryAnswer, LogLine, get, log_line};
+pub use evals::{Evals, evals};
 pub use explain::{Explanation, explain};
 pub use findings::{Findings, findings};
 pub use impact::{Impact, impact};
@@ -48,7 +50,7 @@ pub use moment::{Known, Moment, When};
 pub use print::Style;
 pub use resolve::{Resolved, Target, in_hand, resolve};
 pub use running::{Running, running};
-pub use suite::{Measured, Slice};
+pub use suite::{Measured, Slice, slice_of};
 pub use timeline::{Timeline, timeline};
 pub use trace::{MAX_NODES, Trace, Verdict, trace, trace_within};
 pub use windows::{Windows, windows};
@@ -95,6 +97,12 @@ pub enum AnswerError {
     NothingDownstream {
         /// What it is.
         what: String,
+    },
+    /// A text that is no part of a slice.
+    #[error("a slice is `name=value`, found `{found}`")]
+    Slice {
+        /// The text, cut at 80 characters.
+        found: String,
     },
     /// There are not two things to compare.
     #[error("there is nothing to compare {what} with: {why}")]
@@ -181,6 +189,7 @@ impl AnswerError {
             Self::TooShort { .. } => "prefix-too-short",
             Self::NotTraceable { .. } => "not-traceable",
             Self::NothingDownstream { .. } => "nothing-downstream",
+            Self::Slice { .. } => "malformed-slice",
             Self::NothingToCompare { .. } => "nothing-to-compare",
             Self::Erased { .. } => "event-erased",
             Self::Folder { .. } => "folder-in-hand",
@@ -216,6 +225,7 @@ impl AnswerError {
             | Self::NotTraceable { .. }
             | Self::NothingDownstream { .. }
             | Self::NothingToCompare { .. }
+            | Self::Slice { .. }
             | Self::Erased { .. }
             | Self::File { .. }
             | Self::Read(_) => Vec::new(),

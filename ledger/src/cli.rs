@@ -92,6 +92,8 @@ enum Command {
     Impact(read::Impact),
     /// What differs between two things: data, code, parameters, environment, metrics
     Diff(compare::Diff),
+    /// Every attempt to measure a model, against what ran then
+    Evals(compare::Evals),
     /// What runs now, or ran at a moment
     Running(read::Running),
     /// What is wrong with what runs and with the record of it
@@ -145,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Trace(command) => command.run(),
         Command::Impact(command) => command.run(),
         Command::Diff(command) => command.run(),
+        Command::Evals(command) => command.run(),
         Command::Running(command) => command.run(),
         Command::Findings(command) => command.run(),
         Command::Explain(command) => command.run(),

@@ -182,6 +182,7 @@ GET  /tile/entries/<N>[.p/<W>]  its entries
 GET  /tile/bodies/<N>[.p/<W>]   the events of these entries, one a line
 GET  /v1/trace?x=<name>         what it came from: a service, a digest or its beginning, a name
 GET  /v1/diff?x=<name>&y=<name>  what differs between two things; of a service alone, since what ran before
+GET  /v1/evals?x=<name>         every attempt to measure it, against what ran then; [&slice=<name>=<value>]
 GET  /v1/running[?env=<name>]   what runs
 GET  /v1/timeline?x=<name>      what happened to it, a line a change; [&from=<time>] [&to=<time>]
 GET  /v1/windows?x=<name>       from when to when it served

@@ -18,6 +18,8 @@ use lineal_schemas::{digest::EventDigest, timestamp::Timestamp};
 
 #[path = "answers/diff.rs"]
 mod diff;
+#[path = "answers/evals.rs"]
+mod evals;
 #[path = "answers/explain.rs"]
 mod explain;
 #[path = "answers/findings.rs"]

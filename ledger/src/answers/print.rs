@@ -9,6 +9,7 @@ use super::{
     NamedDigest, Signer,
     diff::Diff,
     entries::EntryAnswer,
+    evals::Evals,
     explain::Explanation,
     findings::Findings,
     flags::{Flag, Flagged},
@@ -22,6 +23,7 @@ use super::{
 };
 
 mod diff;
+mod evals;
 mod explain;
 mod findings;
 mod graph;
@@ -33,6 +35,7 @@ mod running;
 mod tree;
 
 pub(super) use diff::line as diff_line;
+pub(super) use evals::line as evals_line;
 pub(super) use explain::line as explain_line;
 pub(super) use findings::line as findings_line;
 pub(super) use history::{timeline_line, windows_line};
@@ -143,6 +146,13 @@ impl Diff {
     /// As text: the answer, both sides, the five blocks, the tree size.
     pub fn to_text(&self, style: Style) -> String {
         diff::text(self, style)
+    }
+}
+
+impl Evals {
+    /// As text: the answer, every attempt with what ran then, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        evals::text(self, style)
     }
 }
 

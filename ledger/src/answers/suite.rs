@@ -25,6 +25,15 @@ use super::{
 /// A part of the data, by its features; everything, where there are none.
 pub type Slice = BTreeMap<String, String>;
 
+/// Reads a slice, `name=value` for each feature.
+pub fn slice_of<'t>(parts: impl IntoIterator<Item = &'t str>) -> Result<Slice, AnswerError> {
+    let read = |part: &str| match part.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(AnswerError::Slice { found: part.chars().take(80).collect() }),
+    };
+    parts.into_iter().map(read).collect()
+}
+
 /// A number, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-//! `lineal diff`: what differs between two things.
+//! `lineal diff`, `evals`: what differs between two things, and how a model was measured.
 
 use std::process::ExitCode;
 
@@ -44,5 +44,39 @@ impl Diff {
             Reading::View(view) => answers::diff(&view, &one, other.as_deref(), when)?,
         };
         show(&self.asked, &diff, |diff| diff.to_text(style()), diff.exit_code())
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lineal evals model/payments/fraud --dir ledger\n  lineal evals service/payments/fraud@eu-1/prod --slice country=BR --dir ledger\n  lineal evals ./model.json --dir ledger\n\nEvery attempt counts, also those that were announced and not finished. Exit status: 0 there is a number for what was asked; 1 there is none; 2 there is none and an attempt is not finished, or not found or ambiguous."
+)]
+pub(super) struct Evals {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    moment: when::Moment,
+    /// A model, a service, a digest or the beginning of one, an entry (#17), or a file or folder in hand
+    #[arg(value_name = "WHAT")]
+    what: String,
+    /// Only the results for this slice of the data; repeat it for a slice of several features
+    #[arg(long = "slice", value_name = "NAME=VALUE")]
+    slice: Vec<String>,
+}
+
+impl Evals {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let what = answers::in_hand(&self.what)?.unwrap_or(self.what);
+        let slice = answers::slice_of(self.slice.iter().map(String::as_str))?;
+        let when = self.moment.when()?;
+        let evals: answers::Evals = match Reading::of(&self.asked)? {
+            Reading::Running(client) => {
+                let slices = self.slice.iter().map(|part| ("slice", Some(part.as_str())));
+                let parameters: Vec<_> = std::iter::once(("x", Some(what.as_str()))).chain(slices).collect();
+                get_json(&client, &when::path("/v1/evals", &parameters, when))?
+            }
+            Reading::View(view) => answers::evals(&view, &what, &slice, when)?,
+        };
+        show(&self.asked, &evals, |evals| evals.to_text(style()), evals.exit_code())
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/trace", get(trace))
         .route("/v1/diff", get(diff))
+        .route("/v1/evals", get(evals))
         .route("/v1/running", get(running))
         .route("/v1/findings", get(findings))
         .route("/v1/explain", get(explain))
@@ -56,6 +57,17 @@ async fn diff(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Respo
     let (one, other) = (required(query.as_deref(), "x")?, parameter(query.as_deref(), "y"));
     answer(&app, move |ledger| {
         Ok(answers::diff(&ledger.view, &one, other.as_deref(), when(ledger, query.as_deref())?)?)
+    })
+    .await
+}
+
+/// How a model was measured.
+async fn evals(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let what = required(query.as_deref(), "x")?;
+    answer(&app, move |ledger| {
+        let parts = all(query.as_deref(), "slice");
+        let slice = answers::slice_of(parts.iter().map(String::as_str))?;
+        Ok(answers::evals(&ledger.view, &what, &slice, when(ledger, query.as_deref())?)?)
     })
     .await
 }
@@ -170,6 +182,12 @@ fn time(query: Option<&str>, name: &str, when: When) -> Result<Option<Timestamp>
 
 fn required(query: Option<&str>, name: &'static str) -> Result<String, Problem> {
     parameter(query, name).ok_or(Problem::MissingParameter(name))
+}
+
+/// Every parameter of that name, decoded.
+fn all(query: Option<&str>, name: &str) -> Vec<String> {
+    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs.filter(|(key, _value)| key == name).map(|(_key, value)| value.into_owned()).collect()
 }
 
 /// A parameter of a query, decoded.

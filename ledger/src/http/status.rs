@@ -174,7 +174,8 @@ const fn of_answer(error: &AnswerError) -> StatusCode {
         | AnswerError::NotTraceable { .. }
         | AnswerError::NothingDownstream { .. }
         | AnswerError::NothingToCompare { .. } => StatusCode::CONFLICT,
-        AnswerError::Folder { .. }
+        AnswerError::Slice { .. }
+        | AnswerError::Folder { .. }
         | AnswerError::File { .. }
         | AnswerError::Future { .. }
         | AnswerError::Severity { .. }

@@ -54,6 +54,7 @@ fn history(world: &mut World) -> Said {
     say(world, "trainer", 6, "model.registered", "model/wine/quality", &registered("1", "weights-1"));
     say(world, "trainer", 7, "run.completed", "job/wine/train", &run("run-2", "white", "weights-2"));
     say(world, "trainer", 7, "model.registered", "model/wine/quality", &registered("2", "weights-2"));
+    measurements(world, &mut say);
     let first = say(world, "deployer", 8, "deployment.requested", SERVICE, &requested("weights-1"));
     say(world, "deployer", 40, "deployment.requested", SERVICE, &requested("weights-2"));
     let back = format!(r#"{{"service":"{SERVICE}","restores":"{first}"}}"#);
@@ -83,6 +84,28 @@ fn history(world: &mut World) -> Said {
     say(world, "second", 75, seen, SERVICE, &observed(75, &serving("weights-2"), ""));
     say(world, "second", 90, seen, SERVICE, &observed(90, &serving("weights-2"), r#","nextWithinSeconds":30"#));
     said
+}
+
+/// Says an event: by whom, at which second, of which type, about what.
+type Say<'s> = dyn FnMut(&mut World, &'static str, i64, &str, &str, &str) -> EventDigest + 's;
+
+fn measurements(world: &mut World, say: &mut Say<'_>) {
+    let measured = |id: &str, model: &str, results: &str| {
+        format!(
+            r#"{{"evaluationId":"{id}","model":{{"digest":{{"sha256":"DIGEST({model})"}}}},"inputs":[{{"artifact":{{"digest":{{"sha256":"DIGEST(held-out)"}}}},"role":"test"}}]{results}}}"#
+        )
+    };
+    let found = r#","results":[{"metric":"auc","value":"0.9"}]"#;
+    for (seconds, id, model, more) in [
+        (8, "ev-1", "weights-1", ""),
+        (9, "ev-1", "weights-1", found),
+        (60, "ev-2", "weights-2", ""),
+        (80, "ev-3", "weights-2", ""),
+        (85, "ev-3", "weights-2b", found),
+    ] {
+        let name = if more.is_empty() { "evaluation.started" } else { "evaluation.completed" };
+        say(world, "evaluator", seconds, name, "model/wine/quality", &measured(id, model, more));
+    }
 }
 
 /// An answer without what the order of arrival decides: indices, and when the ledger took what.
@@ -123,6 +146,7 @@ fn answers_of(world: &World) -> Vec<Value> {
         all.push(plain(&world.windows(asked)));
     }
     all.push(plain(&answers::findings(&view, None, None, now).unwrap()));
+    all.push(plain(&world.evals(SERVICE, &[])));
     all.push(plain(&world.diff(SERVICE, None)));
     all.push(plain(&world.diff("model/wine/quality@1", Some("model/wine/quality@2"))));
     for back in [1_000, 1_030, 1_060, 1_080, 1_100] {

@@ -65,6 +65,10 @@ fn eventful() -> World {
     }
     let evaluation = r#"{"evaluationId":"ev-1","model":{"digest":{"sha256":"DIGEST(weights-1)"}},"inputs":[{"artifact":{"digest":{"sha256":"DIGEST(held-out)"}},"role":"test"}],"results":[{"metric":"accuracy","value":"0.914"}]}"#;
     world.send("evaluator", "evaluation.completed", "model/wine/quality", evaluation);
+    world.announce("ev-2", "weights-2", "held-out");
+    let country = r#"{"metric":"accuracy","value":"0.9"},{"metric":"recall","missing":{"reason":"below-min-n","n":4},"slice":{"country":"BR"}}"#;
+    world.evaluate("ev-3", "weights-2", "held-out", country);
+    world.evaluate("ev-4", "weights-1", "held-out", country);
     let ask = |model: &str| format!(r#"{{"service":"{SERVICE}","servingSet":[{}],"door":"argo-cd"}}"#, serving(model));
     let (_index, first) = world.send_event("deployer", "deployment.requested", SERVICE, &ask("weights-1"));
     world.send("deployer", "deployment.requested", SERVICE, &ask("weights-2"));
@@ -100,6 +104,12 @@ fn every_answer_is_as_its_schema_says() {
             let bounds = (Some(Timestamp::MIN), Some(now));
             check("timeline.v1.json", &answers::timeline(&view, asked, bounds, when).unwrap());
             check("windows.v1.json", &answers::windows(&view, asked, when).unwrap());
+        }
+        let country = answers::slice_of(["country=BR"]).unwrap();
+        for slice in [answers::Slice::new(), country] {
+            for asked in [SERVICE, "model/wine/quality@1", "model/wine/quality@2"] {
+                check("evals.v1.json", &answers::evals(&view, asked, &slice, when).unwrap());
+            }
         }
         let two = Some("model/wine/quality@2");
         check("diff.v1.json", &answers::diff(&view, "model/wine/quality@1", two, when).unwrap());

@@ -118,8 +118,23 @@ const PAGE: usize = 16;
 impl History {
     /// Reads the newest state of a service at the reader's moment.
     pub(in crate::answers) fn read(reader: &mut Reader<'_>, service: &str) -> Result<Self, AnswerError> {
-        let (corrected, hidden) = corrected(reader, service)?;
         let before = reader.moment().next();
+        Self::read_before(reader, service, before)
+    }
+
+    /// Reads the newest state of a service that was seen by then, and by the reader's moment.
+    pub(in crate::answers) fn read_until(
+        reader: &mut Reader<'_>,
+        service: &str,
+        at: Timestamp,
+    ) -> Result<Self, AnswerError> {
+        let next = Timestamp::from_millis(at.as_millis().saturating_add(1));
+        let before = reader.moment().next().map_or(next, |moment| moment.min(next));
+        Self::read_before(reader, service, Some(before))
+    }
+
+    fn read_before(reader: &mut Reader<'_>, service: &str, before: Option<Timestamp>) -> Result<Self, AnswerError> {
+        let (corrected, hidden) = corrected(reader, service, before)?;
         let mut history = Self {
             service: service.into(),
             complete: Vec::new(),
@@ -254,14 +269,18 @@ impl History {
 }
 
 /// What corrections put in the place of states, the oldest first, and the entries that they replace.
-fn corrected(reader: &mut Reader<'_>, service: &str) -> Result<(Vec<Glimpse>, BTreeSet<u64>), AnswerError> {
+fn corrected(
+    reader: &mut Reader<'_>,
+    service: &str,
+    before: Option<Timestamp>,
+) -> Result<(Vec<Glimpse>, BTreeSet<u64>), AnswerError> {
     let (mut corrected, mut hidden) = (Vec::new(), BTreeSet::new());
     for event in reader.corrects(service)? {
         let Some(index) = reader.by_event(&event)? else { continue };
         let Some(told) = reader.told(index)?.filter(|told| told.corrected_by.is_some()) else { continue };
         hidden.insert(index);
         let glimpse = Glimpse::of(index, &told.payload, told.time, told.entry.received);
-        corrected.extend(glimpse.filter(|glimpse| reader.moment().is_past(glimpse.at)));
+        corrected.extend(glimpse.filter(|glimpse| before.is_none_or(|before| glimpse.at < before)));
     }
     corrected.sort_by_key(|glimpse| glimpse.at);
     Ok((corrected, hidden))

@@ -58,7 +58,7 @@ fn of_code(code: &CodeState) -> String {
 }
 
 /// Its place and its first digest, as far as there are any.
-pub(super) fn identified(artifact: &Artifact) -> String {
+pub(in crate::answers) fn identified(artifact: &Artifact) -> String {
     let digests = all_digests(artifact);
     let digest = digests.iter().find(|digest| digest.algorithm == "gitCommit").or_else(|| digests.first());
     let place =
