@@ -16,6 +16,7 @@ use crate::{index::store::StoreError, ledger::LedgerError, log::record::ReadErro
 
 mod about;
 mod graph;
+mod incidents;
 mod resolve;
 mod spells;
 mod suite;

@@ -17,6 +17,8 @@
 //! | `k` index | a key event |
 //! | `c` subject `\0` index | the type's place, of a correction of an event about that subject, and of every event about a service that sees nothing of it |
 //! | `f` index | the type's place, of an event that flags an artifact or clears it |
+//! | `e` environment `\0` moment index | an inventory that was seen then: 1 byte of whether all was, 4 of its part's number, 4 of how many there are, 8 of a digest of its observer |
+//! | `i` `s` service `\0` index, `i` `a` algorithm digest index | an incident's event that says that it touches that service, that artifact |
 //! | `l` index/64 | 64 places of 4 bytes: how many minutes after it happened an event arrived, where that is [`LATE_MINUTES`] or more |
 //! | `w` keyid index/64 | 64 places of 1 byte: one more than the type's place of an event that this key signed, 255 where that is not known |
 //! | `o` service `\0` moment index | what an event saw of a service at that moment: 1 byte of kind, 8 of the seconds until the next look, 16 of a digest of what was seen |
@@ -38,6 +40,7 @@ use lineal_schemas::{
     vocabulary::{TYPES, artifact::Artifact},
 };
 
+pub mod inventories;
 mod lists;
 mod project;
 pub mod seen;

@@ -28,6 +28,8 @@ mod findings;
 mod flags;
 #[path = "answers/histories.rs"]
 mod histories;
+#[path = "answers/inventories.rs"]
+mod inventories;
 #[path = "answers/key_impact.rs"]
 mod key_impact;
 #[path = "answers/moment.rs"]
@@ -412,6 +414,22 @@ fn an_index_made_again_is_the_live_one() {
     world.send("observer", "record.corrected", SERVICE, &format!(r#"{{"corrects":"{event}","data":{late}}}"#));
     world.send("deployer", "deployment.removed", SERVICE, &format!(r#"{{"service":"{SERVICE}"}}"#));
     world.observe(SERVICE, &serving("weights-1"), r#","nextWithinSeconds":600"#);
+    // What findings are looked up in: flags, incidents, inventories, what came late, who signed.
+    world.flag("red", "poisoned", "");
+    world.incident(
+        "opened",
+        &format!(r#","services":["{SERVICE}"],"artifacts":[{{"digest":{{"sha256":"DIGEST(red)"}}}}]"#),
+    );
+    world.inventory(&[("service/wine/quality", &serving("weights-1"))], true, r#","part":{"number":1,"of":2}"#);
+    let at = Timestamp::from_millis(world.clock.wall().as_millis() - 7_200_000);
+    let late = world.sign(
+        "data",
+        "dataset.snapshotted",
+        "dataset/wine/late",
+        r#"{"dataset":{"digest":{"sha256":"DIGEST(late)"}}}"#,
+        at,
+    );
+    world.submit(late);
     let live = fingerprint(&world.view().index);
     let now = world.clock.wall();
     let (trace, running) = (world.trace(SERVICE), world.running());

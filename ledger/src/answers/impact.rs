@@ -4,13 +4,15 @@
 //! it, once, finitely; that live deployments come first and are taken from what was seen to run, never from what was
 //! asked for; that a silent observer is never a no. Never joins on anything but strong digests. (docs/DESIGN.md)
 
+use std::collections::BTreeSet;
+
 use lineal_schemas::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
     AnswerError, AsOf, EventRef, When,
     graph::Reader,
-    resolve,
+    incidents, resolve,
     running::Status,
     trace::{Edge, EdgeKind, Node},
 };
@@ -144,8 +146,9 @@ pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, max_nodes:
     let mut walked = walk::walk(&mut reader, &resolved.target, max_nodes)?;
     let found = deployed::find(&mut reader, &mut walked)?;
     let (nodes, edges) = (walked.nodes, walked.edges);
-    let flag_warnings: Vec<String> =
-        nodes.first().into_iter().flat_map(|node| &node.flags).map(super::print::flag_line).collect();
+    let mut warnings = resolved.notes;
+    warnings.extend(nodes.first().into_iter().flat_map(|node| &node.flags).map(super::print::flag_line));
+    warnings.extend(open_incidents(&mut reader, &nodes, &found.live)?);
     let mut impact = Impact {
         asked: asked.to_owned(),
         answer: String::new(),
@@ -156,12 +159,26 @@ pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, max_nodes:
         nodes,
         edges,
         evaluations: walked.evaluations,
-        warnings: resolved.notes.into_iter().chain(flag_warnings).collect(),
+        warnings,
         truncated: walked.truncated,
         as_of: reader.as_of(),
     };
     impact.answer = super::print::impact_line(&impact);
     Ok(impact)
+}
+
+/// Open incidents about what was asked for, and at the services that rest on it.
+fn open_incidents(reader: &mut Reader<'_>, nodes: &[Node], live: &[LiveUse]) -> Result<Vec<String>, AnswerError> {
+    let mut open = Vec::new();
+    let first = nodes.first().and_then(|node| node.digests.iter().find_map(resolve::artifact_of));
+    if let Some(identity) = first.map(|artifact| reader.identity(&artifact)).transpose()?.flatten() {
+        open.extend(incidents::open_about(reader, &identity)?);
+    }
+    let services: BTreeSet<&str> = live.iter().map(|one| one.name.as_str()).collect();
+    for service in services {
+        open.extend(incidents::open_at(reader, service)?.iter().map(|note| format!("{service}: {note}")));
+    }
+    Ok(open)
 }
 
 /// What of a walked graph is live; what runs for sure first.

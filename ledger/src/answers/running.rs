@@ -17,10 +17,12 @@ use super::{
     AnswerError, AsOf, EventRef, NamedDigest, When,
     flags::{self, Flag, Flagged, Tainted},
     graph::Reader,
+    incidents,
     trace::described::Described,
 };
 use crate::ledger::View;
 
+mod absent;
 pub(super) mod history;
 mod requests;
 mod sets;
@@ -178,7 +180,8 @@ pub struct Ended {
     pub service: String,
     /// Since when.
     pub since: Timestamp,
-    /// The event that says so: `deployment.removed`, or an observation of nothing.
+    /// The event that says so: `deployment.removed`, an observation of nothing, or a whole inventory that does not list
+    /// it.
     pub event: EventRef,
 }
 
@@ -283,7 +286,29 @@ fn notes(reader: &mut Reader<'_>, history: &History, newest: &Seen) -> Result<Ve
     for signer in reader.event_ref(&newest.told).signers.iter().filter(|signer| signer.suspect) {
         notes.push(format!("the observing key {} may have been somebody else's when it signed", signer.keyid));
     }
+    let components: Vec<&Artifact> =
+        newest.sets().iter().flat_map(|set| &set.components).map(|component| &component.artifact).collect();
+    for incident in open_incidents(reader, &newest.service, &components)? {
+        notes.push(incident);
+    }
     Ok(notes)
+}
+
+/// Open incidents that touch a service or something that it serves, each once.
+fn open_incidents(
+    reader: &mut Reader<'_>,
+    service: &str,
+    components: &[&Artifact],
+) -> Result<Vec<String>, AnswerError> {
+    let mut open = incidents::open_at(reader, service)?;
+    for artifact in components {
+        if let Some(identity) = reader.identity(artifact)? {
+            open.extend(incidents::open_about(reader, &identity)?);
+        }
+    }
+    open.sort();
+    open.dedup();
+    Ok(open)
 }
 
 /// What a part of a serving set consists of.

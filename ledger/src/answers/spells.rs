@@ -40,7 +40,8 @@ impl Spell {
 
     /// Whether what an event saw belongs to it.
     pub(super) fn holds(&self, told: &Told) -> bool {
-        let glimpse = Glimpse::of(told.index, &told.payload, told.time, told.entry.received);
+        let times = (told.time, told.entry.received);
+        let glimpse = Glimpse::of(told.index, &told.payload, &self.service, times);
         glimpse.is_some_and(|glimpse| (self.first.at..=self.last.at).contains(&glimpse.at))
     }
 

@@ -3,7 +3,7 @@
 //! Asked for, seen, taken back, ended and corrected are different facts and different lines; silence is a line of its
 //! own. Promises the same lines in whatever order events arrived. Never takes a request for what runs. (docs/ANSWERS.md)
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
 use lineal_schemas::{
     timestamp::Timestamp,
@@ -15,7 +15,7 @@ use super::{
     AnswerError, AsOf, EventRef, When,
     about::{About, about},
     graph::{Reader, Told},
-    print,
+    incidents, print,
     running::{ComponentState, components},
 };
 use crate::ledger::View;
@@ -68,6 +68,14 @@ pub enum LineKind {
     RolledBack,
     /// The service ended.
     Removed,
+    /// A whole inventory of its environment did not list the service.
+    Absent,
+    /// An artifact was said to be bad.
+    Flagged,
+    /// An artifact was said not to be bad.
+    Cleared,
+    /// Something was said of an incident: it was opened, updated, closed.
+    Incident,
     /// An event was corrected.
     Corrected,
     /// Something was said of the artifact: it was made, registered, measured, moved.
@@ -84,6 +92,10 @@ impl LineKind {
             Self::Unknown => "UNKNOWN",
             Self::RolledBack => "rolled back",
             Self::Removed => "removed",
+            Self::Absent => "absent",
+            Self::Flagged => "FLAGGED",
+            Self::Cleared => "cleared",
+            Self::Incident => "incident",
             Self::Corrected => "corrected",
             Self::Said => "said",
         }
@@ -161,6 +173,7 @@ pub fn timeline(
     let mut reader = Reader::new(view, when.into())?;
     let about = about(&mut reader, asked)?;
     let mut drafts = said(&mut reader, &about)?;
+    drafts.extend(incidents(&mut reader, &about)?);
     for service in &about.services {
         drafts.extend(service::lines(&mut reader, service, &about)?);
     }
@@ -196,10 +209,36 @@ fn said(reader: &mut Reader<'_>, about: &About) -> Result<Vec<Draft>, AnswerErro
     for told in told {
         drafts.push(match &told.payload {
             Payload::RecordCorrected(_) => service::corrected(reader, told)?,
-            _ => Draft { line: line(reader, &told, LineKind::Said), told, is_about: true },
+            payload => Draft { line: line(reader, &told, kind_of(payload)), told, is_about: true },
         });
     }
     Ok(drafts)
+}
+
+fn kind_of(payload: &Payload) -> LineKind {
+    match payload {
+        Payload::ArtifactFlagged(_) => LineKind::Flagged,
+        Payload::ArtifactCleared(_) => LineKind::Cleared,
+        _ => LineKind::Said,
+    }
+}
+
+/// What was said of incidents that ever touched a service or an artifact that is asked about, each once.
+fn incidents(reader: &mut Reader<'_>, about: &About) -> Result<Vec<Draft>, AnswerError> {
+    let mut said: BTreeMap<u64, Rc<Told>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for identity in &about.artifacts {
+        found.extend(incidents::of_artifact(reader, identity)?);
+    }
+    // A model's history is its own: what befell one of its services is that service's.
+    for service in about.services.iter().filter(|_service| about.artifacts.is_empty()) {
+        found.extend(incidents::of_service(reader, service)?);
+    }
+    for told in found.into_iter().flat_map(|incident| incident.said) {
+        said.insert(told.index, told);
+    }
+    let draft = |told: Rc<Told>| Draft { line: line(reader, &told, LineKind::Incident), told, is_about: true };
+    Ok(said.into_values().map(draft).collect())
 }
 
 fn line(reader: &Reader<'_>, told: &Told, kind: LineKind) -> Line {

@@ -4,7 +4,7 @@
 
 use lineal_schemas::digest::KeyId;
 
-use super::{Index, SHELF, StoreError, key, last_index, shelf_of, take_u32, take_u64, type_at};
+use super::{Index, SHELF, StoreError, artifact_key, key, last_index, shelf_of, take_u32, take_u64, type_at};
 
 impl Index {
     /// Indices of events that this key signed, `from` to below `size`, with their types where these are known, in order.
@@ -24,6 +24,17 @@ impl Index {
             first < size
         })?;
         Ok(found)
+    }
+
+    /// Indices of incidents' events that say that they touch this service, in order.
+    pub fn incidents_at(&self, service: &str) -> Result<Vec<u64>, StoreError> {
+        self.indices(&key(b'i', &[b"s", service.as_bytes(), b"\0"]))
+    }
+
+    /// Indices of incidents' events that say that they are about the artifact of this strong digest, in order.
+    pub fn incidents_about(&self, algorithm: &str, hex: &str) -> Result<Vec<u64>, StoreError> {
+        let Some(artifact) = artifact_key(algorithm, hex) else { return Ok(Vec::new()) };
+        self.indices(&key(b'i', &[b"a", artifact.get(1..).unwrap_or_default()]))
     }
 
     /// Indices of all events below `size` that flag an artifact or clear it, the newest first, at most `limit`.

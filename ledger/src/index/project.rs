@@ -5,16 +5,25 @@
 
 use std::collections::BTreeMap;
 
-use lineal_schemas::vocabulary::{
-    Payload, TYPES,
-    artifact::Attachment,
-    lineage::{Place, Relation},
+use lineal_schemas::{
+    timestamp::Timestamp,
+    vocabulary::{
+        Payload, TYPES,
+        artifact::{Artifact, Attachment},
+        deployment::ServedSet,
+        incident::IncidentUpdated,
+        inventory::InventoryObserved,
+        lineage::{Place, Relation},
+        names::ServiceName,
+    },
 };
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    LATE_MINUTES, Projected, Shelves, artifact_key, id_bytes, key,
+    LATE_MINUTES, Projected, Shelves, artifact_key, id_bytes,
+    inventories::Part,
+    key,
     seen::{Glimpse, Span},
     store::{Batch, StoreError},
     strong_keys,
@@ -22,7 +31,6 @@ use super::{
 
 /// Puts what an entry changes into a batch.
 pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelves<'_>) -> Result<(), StoreError> {
-    let index = entry.index.to_be_bytes();
     for touch in &entry.touches {
         let number = touch.tracked.number.to_be_bytes();
         let mut value = number.to_vec();
@@ -32,62 +40,163 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
     }
     let payload = entry.facts.as_ref().and_then(|facts| facts.payload.as_ref().ok());
     let kind = payload.and_then(|payload| TYPES.iter().position(|rule| rule.name == payload.name()));
-    let kind = kind.and_then(|at| u8::try_from(at + 1).ok());
+    let kind = kind.and_then(|at| u8::try_from(at + 1).ok()).unwrap_or_default();
     for keyid in &entry.signers {
-        shelves.put(key(b'w', &[keyid.as_bytes()]), entry.index, &[kind.unwrap_or(UNKNOWN)])?;
+        let kind = if kind == 0 { UNKNOWN } else { kind };
+        shelves.put(key(b'w', &[keyid.as_bytes()]), entry.index, &[kind])?;
     }
     let Some(facts) = &entry.facts else { return Ok(()) };
     let id = id_bytes(&facts.id).unwrap_or_default();
     let name = [facts.digest.as_bytes().get(..8).unwrap_or_default(), id.get(8..).unwrap_or_default()].concat();
     shelves.put(vec![b'd'], entry.index, &name)?;
     let Some(payload) = payload else { return Ok(()) };
-    let minutes = entry.received.as_millis().saturating_sub(facts.time.as_millis()) / 60_000;
-    let minutes = u32::try_from(minutes.max(0)).unwrap_or(u32::MAX);
-    if minutes >= LATE_MINUTES {
-        shelves.put(vec![b'l'], entry.index, &minutes.to_be_bytes())?;
+    let span = if matches!(payload, Payload::RecordCorrected(_)) { Span::ALWAYS } else { Span::NEVER };
+    let mut event = Event { index: entry.index, subject: &facts.subject, kind, payload, span, batch, shelves };
+    event.put_late(facts.time, entry.received)?;
+    event.put_about(event.subject)?;
+    event.put_seen((facts.time, entry.received))?;
+    event.put_mentioned()?;
+    event.put_typed()
+}
+
+/// An event that can be read, and where its keys go.
+struct Event<'e, 's> {
+    index: u64,
+    subject: &'e str,
+    kind: u8,
+    payload: &'e Payload,
+    /// When it saw the service that it is about; of a correction, that is only known from the other event.
+    span: Span,
+    batch: &'e mut Batch,
+    shelves: &'e mut Shelves<'s>,
+}
+
+impl Event<'_, '_> {
+    fn put_late(&mut self, time: Timestamp, received: Timestamp) -> Result<(), StoreError> {
+        let minutes = received.as_millis().saturating_sub(time.as_millis()) / 60_000;
+        let minutes = u32::try_from(minutes.max(0)).unwrap_or(u32::MAX);
+        if minutes >= LATE_MINUTES {
+            self.shelves.put(vec![b'l'], self.index, &minutes.to_be_bytes())?;
+        }
+        Ok(())
     }
-    shelves.put(key(b'n', &[facts.subject.as_bytes(), b"\0"]), entry.index, &[kind.unwrap_or_default()])?;
-    let glimpse = Glimpse::of(entry.index, payload, facts.time, entry.received);
-    if let Some(glimpse) = &glimpse {
-        let (key, value) = glimpse.pair(&facts.subject);
-        batch.put(key, value);
-    } else if facts.subject.starts_with("service/") || matches!(payload, Payload::RecordCorrected(_)) {
-        batch.put(key(b'c', &[facts.subject.as_bytes(), b"\0", &index]), [kind.unwrap_or_default()]);
+
+    fn put_about(&mut self, subject: &str) -> Result<(), StoreError> {
+        self.shelves.put(key(b'n', &[subject.as_bytes(), b"\0"]), self.index, &[self.kind])
     }
-    for (artifact, says) in mentioned(payload) {
-        batch.put([artifact.as_slice(), &[says as u8], &index].concat(), []);
-        if facts.subject.starts_with("service/") {
-            let digest = artifact.get(1..).unwrap_or_default();
-            let span = match (&glimpse, payload) {
-                (Some(glimpse), _) => Span::of(glimpse.at),
-                // When what it corrects was seen is only known from the other event.
-                (None, Payload::RecordCorrected(_)) => Span::ALWAYS,
-                (None, _) => Span::NEVER,
-            };
-            shelves.widen(key(b'v', &[digest, facts.subject.as_bytes()]), span)?;
-            batch.put([artifact.as_slice(), &[Says::OfService as u8], &index].concat(), []);
+
+    /// What was seen of services.
+    fn put_seen(&mut self, times: (Timestamp, Timestamp)) -> Result<(), StoreError> {
+        if let Payload::InventoryObserved(inventory) = self.payload {
+            let (key, value) = Part::of(inventory, times.0).pair(inventory.environment.as_str(), self.index);
+            self.batch.put(key, value);
+            for (service, sets) in inventory.services() {
+                let glimpse = Glimpse::listed(self.index, inventory, sets, times);
+                let (key, value) = glimpse.pair(service.as_str());
+                self.batch.put(key, value);
+                self.put_listed(service.as_str(), sets, Span::of(glimpse.at))?;
+            }
+        } else if let Some(glimpse) = Glimpse::of(self.index, self.payload, self.subject, times) {
+            let (key, value) = glimpse.pair(self.subject);
+            self.batch.put(key, value);
+            self.span = Span::of(glimpse.at);
+        } else if self.is_about_a_service() || matches!(self.payload, Payload::RecordCorrected(_)) {
+            let index = self.index.to_be_bytes();
+            self.batch.put(key(b'c', &[self.subject.as_bytes(), b"\0", &index]), [self.kind]);
+        }
+        Ok(())
+    }
+
+    fn is_about_a_service(&self) -> bool {
+        self.subject.starts_with("service/")
+    }
+
+    /// An inventory is about each service that it lists, as an observation of it would be.
+    fn put_listed(&mut self, service: &str, sets: &[ServedSet], span: Span) -> Result<(), StoreError> {
+        self.put_about(service)?;
+        for component in sets.iter().flat_map(|set| &set.components) {
+            for artifact in strong_keys(&component.artifact) {
+                self.put_served(&artifact, service, span)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_mentioned(&mut self) -> Result<(), StoreError> {
+        for (artifact, says) in mentioned(self.payload) {
+            self.batch.put([artifact.as_slice(), &[says as u8], &self.index.to_be_bytes()].concat(), []);
+            if self.is_about_a_service() {
+                self.put_served(&artifact, self.subject, self.span)?;
+            }
+        }
+        for attachment in self.payload.attachments() {
+            self.batch.put(attachment_key(attachment), self.index.to_be_bytes());
+        }
+        Ok(())
+    }
+
+    /// Leads from an artifact to a service.
+    fn put_served(&mut self, artifact: &[u8], service: &str, span: Span) -> Result<(), StoreError> {
+        self.batch.put([artifact, &[Says::OfService as u8], &self.index.to_be_bytes()].concat(), []);
+        self.shelves.widen(key(b'v', &[digest_of(artifact), service.as_bytes()]), span)
+    }
+
+    /// What only some types put.
+    fn put_typed(&mut self) -> Result<(), StoreError> {
+        let index = self.index.to_be_bytes();
+        match self.payload {
+            Payload::RecordCorrected(corrected) => return self.put_corrected(corrected.data.as_str()),
+            Payload::EventRejected(refused) => self.batch.put(key(b'x', &[refused.event.as_bytes()]), index),
+            Payload::EventConflicted(refused) => self.batch.put(key(b'x', &[refused.event.as_bytes()]), index),
+            Payload::KeyEnrolled(_)
+            | Payload::KeyRotated(_)
+            | Payload::KeyRevoked(_)
+            | Payload::LedgerKeyRotated(_) => self.batch.put(key(b'k', &[&index]), []),
+            Payload::IncidentOpened(incident) => {
+                self.put_incident(incident.services.as_deref(), incident.artifacts.as_deref());
+            }
+            Payload::IncidentUpdated(incident) => {
+                self.put_incident(incident.services.as_deref(), incident.artifacts.as_deref());
+            }
+            Payload::ArtifactFlagged(_) | Payload::ArtifactCleared(_) => {
+                self.batch.put(key(b'f', &[&index]), [self.kind]);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What the data of a correction may lead to, whatever type it corrects: that is only known from the other event.
+    fn put_corrected(&mut self, data: &str) -> Result<(), StoreError> {
+        if let Ok(inventory) = serde_json::from_str::<InventoryObserved>(data) {
+            for (service, sets) in inventory.services() {
+                self.put_listed(service.as_str(), sets, self.span)?;
+            }
+        }
+        if let Ok(incident) = serde_json::from_str::<IncidentUpdated>(data) {
+            self.put_incident(incident.services.as_deref(), incident.artifacts.as_deref());
+        }
+        for attachment in corrected_attachments(data) {
+            self.batch.put(attachment_key(&attachment), self.index.to_be_bytes());
+        }
+        Ok(())
+    }
+
+    /// What an incident's event touches: services by name, artifacts by strong digest.
+    fn put_incident(&mut self, services: Option<&[ServiceName]>, artifacts: Option<&[Artifact]>) {
+        let index = self.index.to_be_bytes();
+        for service in services.into_iter().flatten() {
+            self.batch.put(key(b'i', &[b"s", service.as_str().as_bytes(), b"\0", &index]), []);
+        }
+        for artifact in artifacts.into_iter().flatten().flat_map(strong_keys) {
+            self.batch.put(key(b'i', &[b"a", digest_of(&artifact), &index]), []);
         }
     }
-    if let Payload::RecordCorrected(corrected) = payload {
-        for attachment in corrected_attachments(corrected.data.as_str()) {
-            batch.put(attachment_key(&attachment), index);
-        }
-    }
-    for attachment in payload.attachments() {
-        batch.put(attachment_key(attachment), index);
-    }
-    match payload {
-        Payload::EventRejected(refused) => batch.put(key(b'x', &[refused.event.as_bytes()]), index),
-        Payload::EventConflicted(refused) => batch.put(key(b'x', &[refused.event.as_bytes()]), index),
-        Payload::KeyEnrolled(_) | Payload::KeyRotated(_) | Payload::KeyRevoked(_) | Payload::LedgerKeyRotated(_) => {
-            batch.put(key(b'k', &[&index]), []);
-        }
-        Payload::ArtifactFlagged(_) | Payload::ArtifactCleared(_) => {
-            batch.put(key(b'f', &[&index]), [kind.unwrap_or_default()]);
-        }
-        _ => {}
-    }
-    Ok(())
+}
+
+/// The algorithm and the digest of an `a` key.
+fn digest_of(artifact: &[u8]) -> &[u8] {
+    artifact.get(1..).unwrap_or_default()
 }
 
 /// In the place of a type: an event whose type is not known.

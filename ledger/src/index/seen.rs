@@ -8,7 +8,7 @@
 use lineal_schemas::{
     digest::sha256,
     timestamp::Timestamp,
-    vocabulary::{Payload, deployment::ServedSet},
+    vocabulary::{Payload, deployment::ServedSet, inventory::InventoryObserved},
 };
 
 use super::{Index, StoreError, artifact_key, key, take_u64};
@@ -77,9 +77,13 @@ pub struct Glimpse {
 }
 
 impl Glimpse {
-    /// What an event about a service says was seen; nothing of events that see nothing.
-    pub fn of(index: u64, payload: &Payload, time: Timestamp, received: Timestamp) -> Option<Self> {
+    /// What an event says was seen of a service; nothing of events that see nothing of it.
+    pub fn of(index: u64, payload: &Payload, service: &str, (time, received): (Timestamp, Timestamp)) -> Option<Self> {
         match payload {
+            Payload::InventoryObserved(inventory) => {
+                let sets = inventory.listed(service)?;
+                Some(Self::listed(index, inventory, sets, (time, received)))
+            }
             Payload::DeploymentObserved(observed) => Some(Self {
                 at: observed.observed_at.timestamp().unwrap_or(time).min(received),
                 index,
@@ -87,11 +91,30 @@ impl Glimpse {
                 next_within: observed.next_within_seconds.map(|seconds| seconds.get().min(LONGEST)),
                 sets: print_of(&observed.serving_set),
             }),
-            Payload::DeploymentRemoved(_) => {
-                Some(Self { at: time.min(received), index, sight: Sight::End, next_within: None, sets: print_of(&[]) })
-            }
+            Payload::DeploymentRemoved(_) => Some(Self::end(index, time.min(received))),
             _ => None,
         }
+    }
+
+    /// What an inventory lists of a service. Whether all of a service was seen is what the inventory says of everything.
+    pub(super) fn listed(
+        index: u64,
+        inventory: &InventoryObserved,
+        sets: &[ServedSet],
+        (time, received): (Timestamp, Timestamp),
+    ) -> Self {
+        Self {
+            at: inventory.observed_at.timestamp().unwrap_or(time).min(received),
+            index,
+            sight: if inventory.complete { Sight::Whole } else { Sight::Part },
+            next_within: inventory.next_within_seconds.map(|seconds| seconds.get().min(LONGEST)),
+            sets: print_of(sets),
+        }
+    }
+
+    /// That a service was not there any more: nothing is due after that.
+    pub fn end(index: u64, at: Timestamp) -> Self {
+        Self { at, index, sight: Sight::End, next_within: None, sets: print_of(&[]) }
     }
 
     /// Until when it holds: its promised next one; without an end where none was promised.
@@ -134,7 +157,7 @@ const NONE: u64 = u64::MAX;
 const LONGEST: u64 = u64::MAX - 1;
 
 /// A moment as bytes that sort as it does.
-fn ordered(at: Timestamp) -> [u8; 8] {
+pub(super) fn ordered(at: Timestamp) -> [u8; 8] {
     u64::try_from(at.as_millis().saturating_sub(Timestamp::MIN.as_millis())).unwrap_or(0).to_be_bytes()
 }
 

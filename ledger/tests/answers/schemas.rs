@@ -85,6 +85,11 @@ fn eventful() -> World {
     world.send("deployer", "deployment.removed", gone, &format!(r#"{{"service":"{gone}"}}"#));
     world.flag("red", "poisoned", r#","advisory":"https://advisories.example/7""#);
     world.flag("weights-2", "quality", r#","severity":"warn""#);
+    world.observe("service/wine/absent@eu-1/prod", &serving("weights-1"), "");
+    let sets = serving("weights-2");
+    world.inventory(&[("service/wine/quality", &sets), ("service/wine/fleet", &sets)], true, "");
+    world.incident("opened", &format!(r#","severity":"sev-1","services":["{SERVICE}"]"#));
+    world.incident("closed", r#","resolution":"false-alarm""#);
     let keyid = world.senders["trainer"].key.keyid();
     let revoked = format!(r#"{{"keyid":"{keyid}","reason":"lost","compromisedSince":"2020-01-01T00:00:00Z"}}"#);
     world.send("root", "key.revoked", &format!("key/{keyid}"), &revoked);

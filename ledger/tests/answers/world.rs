@@ -248,6 +248,26 @@ impl World {
         self.send("observer", "deployment.observed", service, &data)
     }
 
+    /// Looks at all of `eu-1/prod` at once: names without their place, with their serving sets.
+    pub(crate) fn inventory(&mut self, services: &[(&str, &str)], complete: bool, more: &str) -> u64 {
+        let at = self.clock.wall();
+        let listed: Vec<String> = services
+            .iter()
+            .map(|(service, sets)| format!(r#"{{"service":"{service}","servingSet":[{sets}]}}"#))
+            .collect();
+        let data = format!(
+            r#"{{"environment":"environment/eu-1/prod","observedAt":"{at}","observer":"agent","complete":{complete},"services":[{}]{more}}}"#,
+            listed.join(",")
+        );
+        self.send("observer", "inventory.observed", "environment/eu-1/prod", &data)
+    }
+
+    /// Says something of an incident: `opened`, `updated` or `closed`.
+    pub(crate) fn incident(&mut self, what: &str, more: &str) -> u64 {
+        let data = format!(r#"{{"incident":"incident/wine/INC-7"{more}}}"#);
+        self.send("deployer", &format!("incident.{what}"), "incident/wine/INC-7", &data)
+    }
+
     /// Says that something is bad; `more` can hold further members.
     pub(crate) fn flag(&mut self, content: &str, category: &str, more: &str) -> (u64, EventDigest) {
         let since = self.clock.wall();

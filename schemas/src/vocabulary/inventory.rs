@@ -69,6 +69,16 @@ impl InventoryObserved {
             .iter()
             .filter_map(|listed| Some((self.environment.service(&listed.service)?, listed.serving_set.as_slice())))
     }
+
+    /// What is listed of a service, by its full name; nothing where it is not listed, or is somewhere else.
+    pub fn listed(&self, service: &str) -> Option<&[ServedSet]> {
+        let (name, place) = service.split_once('@')?;
+        if self.environment.as_str().strip_prefix("environment/") != Some(place) {
+            return None;
+        }
+        let listed = self.services.iter().find(|listed| listed.service.as_str() == name)?;
+        Some(&listed.serving_set)
+    }
 }
 
 impl Says for InventoryObserved {
@@ -99,6 +109,15 @@ mod tests {
         let inventory: InventoryObserved = serde_json::from_str(FLEET).unwrap();
         let names: Vec<_> = inventory.services().map(|(name, sets)| (name.to_string(), sets.len())).collect();
         assert_eq!(names, [("service/shop/vision@edge/eu".into(), 2), ("service/shop/speech@edge/eu".into(), 0)]);
+        for (service, parts) in [
+            ("service/shop/vision@edge/eu", Some(2)),
+            ("service/shop/speech@edge/eu", Some(0)),
+            ("service/shop/vision@edge/us", None),
+            ("service/shop/other@edge/eu", None),
+            ("service/shop/vision", None),
+        ] {
+            assert_eq!(inventory.listed(service).map(<[_]>::len), parts, "{service}");
+        }
         let payload = Payload::parse("dev.lineal.inventory.observed.v1", FLEET).unwrap();
         assert_eq!(payload.required_subject().as_deref(), Some("environment/edge/eu"));
         assert_eq!(payload.artifacts().len(), 2);

@@ -10,10 +10,12 @@ use crate::answers::{
     impact::{self, walk},
     print,
     resolve::{Target, main_artifact},
-    running::{asks, history::History, holds, requests},
+    running::{self, asks, history::History, holds, requests},
     spells::{Spell, spells},
     text,
 };
+
+use crate::index::seen::Sight;
 
 /// The most services of an inventory that are told of one by one.
 const MAX_SERVICES: usize = 20;
@@ -27,6 +29,7 @@ pub(super) fn led_to(reader: &mut Reader<'_>, told: &Rc<Told>) -> Result<Vec<Led
             for service in services.iter().take(MAX_SERVICES) {
                 found.extend(window(reader, service, told)?);
             }
+            found.extend(absent(reader, told)?);
             if services.len() > MAX_SERVICES {
                 let more = text::count(services.len() - MAX_SERVICES, "more service");
                 found.push(led(reader, "left-out", format!("{more}: ask for their timelines"), None));
@@ -73,6 +76,23 @@ fn services(told: &Told) -> Vec<String> {
         }
         _ => vec![told.subject.clone()],
     }
+}
+
+/// Services that are gone since this inventory did not list them.
+fn absent(reader: &mut Reader<'_>, told: &Told) -> Result<Vec<Led>, AnswerError> {
+    let Some(place) = told.subject.strip_prefix("environment/") else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for service in reader.subjects("service/", running::MAX_SERVICES)? {
+        if !running::is_in(&service, place) {
+            continue;
+        }
+        let newest = History::read(reader, &service)?.newest().cloned();
+        if newest.is_some_and(|seen| seen.told.index == told.index && seen.glimpse.sight == Sight::End) {
+            let what = format!("{service}: it was not listed: it is gone until it is seen again");
+            found.push(led(reader, "service-absent", what, None));
+        }
+    }
+    Ok(found)
 }
 
 /// The correction that stands in for an event.

@@ -23,11 +23,9 @@ pub(in crate::answers) fn timeline_line(timeline: &Timeline) -> String {
     let reverted = if reverted > 0 { format!(", REVERTED {}", text::count(reverted, "time")) } else { String::new() };
     let silent: Vec<&Line> =
         timeline.lines.iter().filter(|line| line.kind == LineKind::Unknown && line.until.is_none()).collect();
-    let last = timeline
-        .lines
-        .iter()
-        .rev()
-        .find(|line| matches!(line.kind, LineKind::Observed | LineKind::Reverted | LineKind::Removed));
+    let last = timeline.lines.iter().rev().find(|line| {
+        matches!(line.kind, LineKind::Observed | LineKind::Reverted | LineKind::Removed | LineKind::Absent)
+    });
     let end = match (silent.as_slice(), last) {
         ([one, ..], _) => {
             let service = one.service.as_deref().unwrap_or(asked);
@@ -73,7 +71,9 @@ fn timeline_row(line: &Line, several: bool, style: Style) -> String {
                 ),
             );
         }
-        LineKind::Said => format!("{} {}", event.kind, event.subject),
+        LineKind::Said | LineKind::Flagged | LineKind::Cleared | LineKind::Incident => {
+            format!("{} {}", event.kind, event.subject)
+        }
         LineKind::Corrected => {
             let which = line.regarding.map_or_else(String::new, |index| format!("#{index} of "));
             format!("{which}{}", event.subject)
@@ -83,7 +83,7 @@ fn timeline_row(line: &Line, several: bool, style: Style) -> String {
             let which = line.regarding.map_or_else(String::new, |index| format!(" of #{index}"));
             format!("to {}{which}", label(&line.after))
         }
-        LineKind::Requested | LineKind::Observed | LineKind::Reverted | LineKind::Removed => {
+        LineKind::Requested | LineKind::Observed | LineKind::Reverted | LineKind::Removed | LineKind::Absent => {
             format!("{} -> {}", label(&line.before), label(&line.after))
         }
     };

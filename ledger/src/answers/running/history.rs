@@ -14,7 +14,7 @@ use lineal_schemas::{
     vocabulary::{Payload, deployment::ServedSet, names::Handle},
 };
 
-use super::{Status, sets_of};
+use super::{Status, absent, sets_of};
 use crate::{
     answers::{
         AnswerError,
@@ -52,7 +52,7 @@ impl Standing {
 #[derive(Debug, Clone)]
 pub(in crate::answers) struct Seen {
     /// The service.
-    service: Rc<str>,
+    pub(in crate::answers) service: Rc<str>,
     /// What the index holds of it.
     pub(in crate::answers) glimpse: Glimpse,
     /// The event.
@@ -106,6 +106,10 @@ pub(in crate::answers) struct History {
     corrected: Vec<Glimpse>,
     hidden: BTreeSet<u64>,
     before: Option<Timestamp>,
+    /// The environment whose inventories may say that the service was gone; none where there are no inventories of it.
+    environment: Option<String>,
+    /// When the state after the one that is read next was seen.
+    newer: Option<Timestamp>,
     is_read: bool,
     newest: Option<Seen>,
     /// The last incomplete observation, where no complete one is later.
@@ -141,6 +145,8 @@ impl History {
             corrected,
             hidden,
             before,
+            environment: absent::environment(reader, service)?,
+            newer: before,
             is_read: false,
             newest: None,
             partial: None,
@@ -149,9 +155,15 @@ impl History {
         Ok(history)
     }
 
-    /// The newest complete state, or the newest incomplete one where there is no other.
+    /// The newest complete state, or the newest incomplete one where there is no other, or where it saw something of
+    /// what had ended.
     pub(in crate::answers) fn newest(&self) -> Option<&Seen> {
-        self.newest.as_ref().or(self.partial.as_ref())
+        let part = self.partial.as_ref();
+        let is_back = |part: &&Seen| {
+            !part.sets().is_empty()
+                && self.newest.as_ref().is_some_and(|newest| newest.sets().is_empty() && part.order() > newest.order())
+        };
+        part.filter(is_back).or(self.newest.as_ref()).or(part)
     }
 
     /// The oldest state of those that pass, from the newest back without one between that doesn't.
@@ -247,9 +259,23 @@ impl History {
             page.push(glimpse);
         }
         for glimpse in in_order(reader, &self.service, page)? {
+            if let Some(gone) = self.gone_after(reader, &glimpse)? {
+                self.take(reader, gone)?;
+            }
             self.take(reader, glimpse)?;
+            self.newer = Some(glimpse.at);
         }
         Ok(true)
+    }
+
+    /// That the service was not there any more before it was seen again.
+    fn gone_after(&self, reader: &mut Reader<'_>, glimpse: &Glimpse) -> Result<Option<Glimpse>, AnswerError> {
+        match &self.environment {
+            Some(environment) if glimpse.sight != Sight::End => {
+                absent::first(reader, (&self.service, environment), glimpse.at, self.newer)
+            }
+            _ => Ok(None),
+        }
     }
 
     fn take(&mut self, reader: &mut Reader<'_>, glimpse: Glimpse) -> Result<(), AnswerError> {
@@ -275,11 +301,15 @@ fn corrected(
     before: Option<Timestamp>,
 ) -> Result<(Vec<Glimpse>, BTreeSet<u64>), AnswerError> {
     let (mut corrected, mut hidden) = (Vec::new(), BTreeSet::new());
-    for event in reader.corrects(service)? {
+    let mut events = reader.corrects(service)?;
+    if let Some(environment) = absent::place(service) {
+        events.extend(reader.corrects(&environment)?);
+    }
+    for event in events {
         let Some(index) = reader.by_event(&event)? else { continue };
         let Some(told) = reader.told(index)?.filter(|told| told.corrected_by.is_some()) else { continue };
         hidden.insert(index);
-        let glimpse = Glimpse::of(index, &told.payload, told.time, told.entry.received);
+        let glimpse = Glimpse::of(index, &told.payload, service, (told.time, told.entry.received));
         corrected.extend(glimpse.filter(|glimpse| before.is_none_or(|before| glimpse.at < before)));
     }
     corrected.sort_by_key(|glimpse| glimpse.at);

@@ -3,7 +3,7 @@
 //! Promises that two parts are the same where their components are, role by role, by what strong digests join; a share is
 //! no part of it.
 
-use lineal_schemas::vocabulary::{Payload, deployment::ServedSet, inventory::InventoryObserved};
+use lineal_schemas::vocabulary::{Payload, deployment::ServedSet};
 
 use crate::answers::{AnswerError, graph::Reader};
 
@@ -12,19 +12,9 @@ pub(in crate::answers) fn sets_of<'t>(payload: &'t Payload, service: &str) -> &'
     match payload {
         Payload::DeploymentRequested(request) => &request.serving_set,
         Payload::DeploymentObserved(observed) => &observed.serving_set,
-        Payload::InventoryObserved(inventory) => listed(inventory, service).unwrap_or_default(),
+        Payload::InventoryObserved(inventory) => inventory.listed(service).unwrap_or_default(),
         _ => &[],
     }
-}
-
-/// What an inventory lists of a service; nothing where it does not list it.
-pub(in crate::answers) fn listed<'t>(inventory: &'t InventoryObserved, service: &str) -> Option<&'t [ServedSet]> {
-    let (name, place) = service.split_once('@')?;
-    if inventory.environment.as_str().strip_prefix("environment/") != Some(place) {
-        return None;
-    }
-    let found = inventory.services.iter().find(|listed| listed.service.as_str() == name);
-    found.map(|listed| listed.serving_set.as_slice())
 }
 
 /// Whether an observation has a part of just these components, of whatever share.

@@ -89,7 +89,11 @@ fn observed(
     before: &[ServedSet],
     standing: &mut Standing,
 ) -> Result<Draft, AnswerError> {
-    let mut kind = if spell.is_end() { LineKind::Removed } else { LineKind::Observed };
+    let mut kind = match &spell.told.payload {
+        Payload::InventoryObserved(_) if spell.is_end() => LineKind::Absent,
+        _ if spell.is_end() => LineKind::Removed,
+        _ => LineKind::Observed,
+    };
     let mut regarding = None;
     if let Some((index, wanted)) = &standing.request
         && are_same(reader, spell.sets(), wanted)?
