@@ -131,6 +131,15 @@ impl Command {
                 | Self::Man { .. }
         )
     }
+
+    /// Whether what it says can have happened before: what it runs itself happens now.
+    fn can_be_told_later(&self) -> bool {
+        match self {
+            Self::Run(_) => false,
+            Self::Evaluation(arguments) => !arguments.measures_now(),
+            other => other.emits(),
+        }
+    }
 }
 
 /// Runs the program. `variables` is the environment.
@@ -148,6 +157,10 @@ pub(crate) fn main(variables: &BTreeMap<String, String>) -> ExitCode {
 
 impl Session<'_> {
     fn dispatch(&self, command: Command) -> Result<u8, Failure> {
+        if self.options.time.is_some() && !command.can_be_told_later() {
+            return Err(Failure::usage("--time is for one event that is told later, and not for this command")
+                .with_hint("`lineal-emit send` takes drafts with a `time` of their own"));
+        }
         if command.emits() {
             self.settings()?;
         }

@@ -75,6 +75,13 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
+impl Arguments {
+    /// Whether it measures itself, or only tells what was measured.
+    pub(crate) const fn measures_now(&self) -> bool {
+        !self.command.is_empty()
+    }
+}
+
 pub(crate) fn evaluation(session: &Session<'_>, arguments: &Arguments) -> Result<u8, Failure> {
     let id = arguments.evaluation_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let place = ResultsPlace::of(arguments, &id)?;
@@ -88,7 +95,7 @@ pub(crate) fn evaluation(session: &Session<'_>, arguments: &Arguments) -> Result
         session.draft("evaluation.started", &subject, identity.clone().extended(announced.clone()), Vec::new());
     let mut events = vec![("evaluation.started".to_owned(), emitter.emit(started)?)];
     report(&events);
-    if !arguments.command.is_empty() {
+    if arguments.measures_now() {
         let code = measure(arguments, &place, &id)?;
         if code != 0 {
             return Ok(code);

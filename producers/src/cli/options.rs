@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// Who or what caused the event, as a pseudonym.
     #[arg(long, global = true, value_name = "HANDLE", help_heading = "Settings")]
     pub(crate) actor: Option<String>,
+    /// When it happened, if not now: RFC 3339 in UTC. For what is told later; not for a command that is run now.
+    #[arg(long, global = true, value_name = "TIME", help_heading = "Settings")]
+    pub(crate) time: Option<String>,
     /// Print the answer as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -75,7 +75,8 @@ impl Session<'_> {
             .with("origin", origin(&get))
             .with_some("actor", self.options.actor.as_ref())
             .with_list("attachments", &references);
-        Draft::new(name, subject, data.to_json()).with_attachments(attachments)
+        let draft = Draft::new(name, subject, data.to_json()).with_attachments(attachments);
+        Draft { time: self.options.time.clone(), ..draft }
     }
 
     /// Closes the source with the invocation's last event, if it is the invocation's own.
