@@ -63,14 +63,18 @@ pub(in crate::answers) fn same_set(
     if one.components.len() != other.components.len() {
         return Ok(false);
     }
+    // Each stands for one: an ensemble can have a member twice.
+    let mut left: Vec<&Component> = other.components.iter().collect();
     for component in &one.components {
-        let mut found = false;
-        for theirs in other.components.iter().filter(|theirs| theirs.role == component.role) {
-            found = found || reader.same(&component.artifact, &theirs.artifact)?;
+        let mut at = None;
+        for (position, theirs) in left.iter().enumerate() {
+            if theirs.role == component.role && reader.same(&component.artifact, &theirs.artifact)? {
+                at = Some(position);
+                break;
+            }
         }
-        if !found {
-            return Ok(false);
-        }
+        let Some(at) = at else { return Ok(false) };
+        left.swap_remove(at);
     }
     Ok(true)
 }
