@@ -1,8 +1,9 @@
 //! The lines of one service: what was asked for, what was seen, and where the two part ways.
 //!
 //! A request stands until another replaces it, and what is declared or done past it does not replace it. So when what
-//! is seen had fulfilled the standing request, went elsewhere, and is back, something has put the request through again:
-//! that is said as REVERTED. Never says who did it: that is not on the record.
+//! is seen had fulfilled the standing request, went elsewhere, and is back, something has put the request through again.
+//! So it has when what a request through one door had brought about is gone, and what another door was asked for before
+//! is back: no door knows of another. Both are said as REVERTED. Never says who did it: that is not on the record.
 
 use std::rc::Rc;
 
@@ -41,9 +42,45 @@ impl Fact {
 /// What stands, whether it was seen to be there since it was asked for, and what was seen last.
 #[derive(Default)]
 struct Standing {
-    request: Option<(u64, Vec<ServedSet>)>,
+    /// The last request of each door, the newest of all last: that one stands.
+    requests: Vec<Request>,
     is_fulfilled: bool,
     seen: Vec<ServedSet>,
+}
+
+struct Request {
+    index: u64,
+    door: Option<String>,
+    wanted: Vec<ServedSet>,
+}
+
+impl Standing {
+    fn ask(&mut self, request: Request) {
+        self.requests.retain(|earlier| earlier.door != request.door);
+        self.requests.push(request);
+    }
+
+    /// The request that something has put through again, where what was seen went from `before` to `now`.
+    fn put_through_again(
+        &self,
+        reader: &mut Reader<'_>,
+        before: &[ServedSet],
+        now: &[ServedSet],
+    ) -> Result<Option<u64>, AnswerError> {
+        let Some((standing, others)) = self.requests.split_last().filter(|_some| self.is_fulfilled) else {
+            return Ok(None);
+        };
+        let was_there = are_same(reader, before, &standing.wanted)?;
+        if are_same(reader, now, &standing.wanted)? {
+            return Ok((!was_there).then_some(standing.index));
+        }
+        for other in others.iter().rev().filter(|_other| was_there) {
+            if are_same(reader, now, &other.wanted)? {
+                return Ok(Some(other.index));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Everything that happened at a service.
@@ -94,14 +131,12 @@ fn observed(
         _ if spell.is_end() => LineKind::Removed,
         _ => LineKind::Observed,
     };
-    let mut regarding = None;
-    if let Some((index, wanted)) = &standing.request
-        && are_same(reader, spell.sets(), wanted)?
-    {
-        if standing.is_fulfilled && !are_same(reader, before, wanted)? {
-            (kind, regarding) = (LineKind::Reverted, Some(*index));
-        }
-        standing.is_fulfilled = true;
+    let regarding = standing.put_through_again(reader, before, spell.sets())?;
+    if regarding.is_some() {
+        kind = LineKind::Reverted;
+    }
+    if let Some(request) = standing.requests.last() {
+        standing.is_fulfilled |= are_same(reader, spell.sets(), &request.wanted)?;
     }
     standing.seen = spell.sets().to_vec();
     let mut line = line(reader, &spell.told, kind);
@@ -129,19 +164,19 @@ fn asked(
     standing: &mut Standing,
 ) -> Result<Draft, AnswerError> {
     let (door, wanted) = asks(reader, &told)?.unwrap_or_default();
-    let before = standing.request.as_ref().map(|(_index, sets)| sets.clone()).unwrap_or_default();
+    let before = standing.requests.last().map(|request| request.wanted.clone()).unwrap_or_default();
     let kind = match &told.payload {
         Payload::DeploymentRolledback(_) => LineKind::RolledBack,
         _ => LineKind::Requested,
     };
     let mut line = line(reader, &told, kind);
-    line.door = door;
+    line.door.clone_from(&door);
     line.before = parts(reader, &before)?;
     line.after = parts(reader, &wanted)?;
     let is_about = holds(about, &before) || holds(about, &wanted) || about.artifacts.is_empty();
     if kind == LineKind::Requested {
         standing.is_fulfilled = are_same(reader, &standing.seen, &wanted)?;
-        standing.request = Some((told.index, wanted));
+        standing.ask(Request { index: told.index, door, wanted });
     } else if let Payload::DeploymentRolledback(rollback) = &told.payload {
         line.regarding = match &rollback.restores {
             Some(event) => reader.by_event(event)?,
