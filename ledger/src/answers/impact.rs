@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use lineal_schemas::timestamp::Timestamp;
+use lineal_schemas::{timestamp::Timestamp, vocabulary::artifact::Strength};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -62,11 +62,18 @@ impl Impact {
     /// 0: something that runs rests on it; 1: nothing does; 2: it is unknown of something, or of the rest.
     pub fn exit_code(&self) -> u8 {
         let seen = |status| self.live.iter().any(|one| one.status == status);
-        match (seen(Status::Running) || seen(Status::Partial), seen(Status::Unknown) || self.truncated) {
+        let is_unknown = seen(Status::Unknown) || self.truncated || self.unjoined().is_some();
+        match (seen(Status::Running) || seen(Status::Partial), is_unknown) {
             (true, _) => 0,
             (false, true) => 2,
             (false, false) => 1,
         }
+    }
+
+    /// What its identity is good for, where that is not enough to join anything to it: then finding nothing says nothing.
+    pub(super) fn unjoined(&self) -> Option<Strength> {
+        let strength = self.nodes.first().and_then(|node| node.strength);
+        strength.filter(|strength| *strength != Strength::Strong)
     }
 }
 

@@ -190,7 +190,8 @@ fn batch(
     job: &str,
     runs: &std::collections::BTreeMap<u64, usize>,
 ) -> Result<Option<LiveUse>, AnswerError> {
-    let all = reader.told_about(job, &["run.completed"])?;
+    let mut all = reader.told_about(job, &["run.completed"])?;
+    all.retain(|told| reader.has_happened(told));
     let affected = |index: u64| runs.get(&index).copied();
     let Some((newest, node)) = all.first().and_then(|newest| Some((newest, affected(newest.index)?))) else {
         return Ok(None);

@@ -1,6 +1,6 @@
 //! What rests on something, as text: what runs first.
 
-use super::{Colour, Style, as_of_line, flagged, label, list};
+use super::{Colour, Style, as_of_line, at_moment, flagged, label, list};
 use crate::answers::{
     impact::{Impact, LiveUse, UseKind, way},
     running::Status,
@@ -10,6 +10,10 @@ use crate::answers::{
 
 /// The answer in one line.
 pub(in crate::answers) fn line(impact: &Impact) -> String {
+    at_moment(&impact.as_of) + &answer(impact)
+}
+
+fn answer(impact: &Impact) -> String {
     let what = impact.nodes.first().map_or_else(|| impact.asked.clone(), label);
     let count = |status| {
         let uses = impact.live.iter().filter(|live| live.status == status);
@@ -17,6 +21,12 @@ pub(in crate::answers) fn line(impact: &Impact) -> String {
     };
     let (sure, partly, unknown) = (count(Status::Running), count(Status::Partial), count(Status::Unknown));
     let beside = format!("{}, {}", text::count(impact.models, "model"), text::count(impact.runs, "run"));
+    if let Some(strength) = impact.unjoined() {
+        let how = strength.as_str();
+        return format!(
+            "UNKNOWN what rests on {what}: it has no strong digest ({how}), and nothing can be joined to it"
+        );
+    }
     if sure + partly == 0 {
         let doubt = if unknown == 0 {
             String::new()
