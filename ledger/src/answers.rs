@@ -289,6 +289,14 @@ pub struct EventRef {
     pub corrected_by: Option<u64>,
 }
 
+impl EventRef {
+    /// Whose keys signed it, in prose.
+    fn producers(&self) -> String {
+        let each = self.signers.iter().map(|signer| signer.producer.as_deref().unwrap_or("unknown"));
+        each.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// A key that signed an event, and what has become of it since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,7 +3,7 @@
 //! Promises one meaning or none: what is unknown comes back with names that are near, what is ambiguous with all it
 //! could mean. Opens no file, except in [`in_hand`], which is for the caller's own side. (docs/DESIGN.md)
 
-use std::{collections::BTreeSet, fs, io, path::Path, rc::Rc};
+use std::{fs, io, path::Path};
 
 use lineal_schemas::{
     event::Event,
@@ -16,10 +16,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     AnswerError, NamedDigest, When,
-    graph::{Reader, Told, strong},
+    graph::{Reader, strong},
     text,
 };
 use crate::{ledger::View, log::record::ReadError};
+
+mod others;
+
+use others::others_named;
 
 /// What a question is about.
 #[derive(Debug, Clone, PartialEq)]
@@ -301,7 +305,7 @@ fn newest(reader: &mut Reader<'_>, subject: &str, version: Option<&str>) -> Resu
         let (at, first, index) = (reader.moment().at, oldest.when(), oldest.index);
         return Err(AnswerError::NotYet { asked: subject.to_owned(), at, first, index });
     };
-    let notes = others_named(subject, first, &told).into_iter().collect();
+    let notes = others_named(reader, subject, first, &told).into_iter().collect();
     let target = match &first.payload {
         Payload::RunCompleted(_) => Some(Target::Event(first.index)),
         // What nobody has a digest of is known by its registration alone.
@@ -343,27 +347,6 @@ pub(super) fn main_artifact(payload: &Payload) -> Option<&Artifact> {
         Payload::EvaluationCompleted(evaluation) => Some(&evaluation.model),
         _ => None,
     }
-}
-
-/// That the name meant other digests at other times: until when, and since when.
-fn others_named(subject: &str, taken: &Told, told: &[Rc<Told>]) -> Option<String> {
-    let digests: BTreeSet<Vec<NamedDigest>> =
-        told.iter().filter_map(|told| main_artifact(&told.payload)).map(strong).collect();
-    let (count, index) = (digests.len(), taken.index);
-    if count < 2 {
-        return None;
-    }
-    let own = main_artifact(&taken.payload).map(strong);
-    let is_other = |told: &&Rc<Told>| main_artifact(&told.payload).map(strong) != own;
-    let later = told.iter().rev().filter(|told| told.order() > taken.order()).find(is_other);
-    let which = later.map_or_else(
-        || format!("the last one, of entry #{index}"),
-        |later| {
-            let (at, other) = (later.when(), later.index);
-            format!("what it named then, by entry #{index}; it names another since {at} (#{other})")
-        },
-    );
-    Some(format!("`{subject}` has named {count} different digests; this answer takes {which}"))
 }
 
 /// `payments/fraud`, `payments/fraud@prod` or `payments/fraud@eu-1`, where only one service fits.
