@@ -33,6 +33,7 @@ use crate::answers::{
 };
 
 mod artifact;
+mod place;
 
 use artifact::is_outside;
 

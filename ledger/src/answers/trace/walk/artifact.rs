@@ -134,6 +134,7 @@ impl Walk<'_, '_> {
         if let Some(node) = self.node(at) {
             node.data = facts::of_data(snapshot).or_else(|| node.data.take());
         }
+        self.overwritten(at, identity, told, snapshot)?;
         for artifact in snapshot.derived_from.iter().flatten() {
             self.follow(at, artifact, NodeKind::Dataset, Link::declared(EdgeKind::DerivedFrom, told.index))?;
         }
