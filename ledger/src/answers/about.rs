@@ -11,6 +11,7 @@ use super::{
     AnswerError,
     graph::{Identity, Reader, Told},
     resolve::{self, Target, main_artifact},
+    trace::facts::identified,
 };
 
 /// What is asked about.
@@ -22,6 +23,8 @@ pub(super) struct About {
     pub(super) services: BTreeSet<String>,
     /// What else is said under the name that was asked about.
     pub(super) named: Vec<Rc<Told>>,
+    /// What can't be joined to anything: it has no strong digest.
+    unjoined: Vec<String>,
 }
 
 impl About {
@@ -29,6 +32,21 @@ impl About {
     pub(super) fn holds(&self, set: &ServedSet) -> bool {
         let is_it = |artifact: &Artifact| self.artifacts.iter().any(|identity| identity.is(artifact));
         self.artifacts.is_empty() || set.components.iter().any(|component| is_it(&component.artifact))
+    }
+
+    /// Whether what was asked about has no strong digest at all: then its history is not known.
+    pub(super) fn is_unjoined(&self) -> bool {
+        self.artifacts.is_empty() && !self.unjoined.is_empty()
+    }
+
+    /// What the asker should know: that it is several things, or that something of it can't be followed.
+    pub(super) fn warnings(&self, asked: &str) -> Vec<String> {
+        let several = self.artifacts.len();
+        let several = (several > 1)
+            .then(|| format!("`{asked}` has named {several} different digests: this is the history of all of them"));
+        let unjoined =
+            self.unjoined.iter().map(|what| format!("{what} has no strong digest: nothing can be joined to it"));
+        several.into_iter().chain(unjoined).collect()
     }
 }
 
@@ -71,10 +89,15 @@ impl About {
     }
 
     fn take(&mut self, reader: &mut Reader<'_>, artifact: &Artifact) -> Result<(), AnswerError> {
-        if let Some(identity) = reader.identity(artifact)?
-            && !self.artifacts.iter().any(|known| known.is(artifact))
-        {
-            self.artifacts.push(identity);
+        match reader.identity(artifact)? {
+            Some(identity) if !self.artifacts.iter().any(|known| known.is(artifact)) => self.artifacts.push(identity),
+            Some(_known) => {}
+            None => {
+                let spelling = identified(artifact);
+                if !self.unjoined.contains(&spelling) {
+                    self.unjoined.push(spelling);
+                }
+            }
         }
         Ok(())
     }

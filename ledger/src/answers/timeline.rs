@@ -40,6 +40,9 @@ pub struct Timeline {
     pub to: Option<Timestamp>,
     /// What happened, in the order in which it happened.
     pub lines: Vec<Line>,
+    /// What the asker should know: that the name has meant several things, or that it can't be followed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// How far the record had come.
     pub as_of: AsOf,
 }
@@ -186,6 +189,7 @@ pub fn timeline(
         from,
         to,
         lines: lines.map(|draft| draft.line).collect(),
+        warnings: about.warnings(asked),
         as_of: reader.as_of(),
     };
     timeline.answer = print::timeline_line(&timeline);

@@ -31,16 +31,22 @@ pub struct Windows {
     pub answer: String,
     /// The intervals, by service and then by their beginning.
     pub windows: Vec<Window>,
+    /// What the asker should know: that the name has meant several things, or that it can't be followed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Whether finding none says nothing: what was asked for has no strong digest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unjoined: bool,
     /// How far the record had come.
     pub as_of: AsOf,
 }
 
 impl Windows {
     /// 0: it served, and how each interval ended is known; 1: it was never seen to serve; 2: some interval ends in
-    /// silence.
+    /// silence, or nothing can be joined to it.
     pub fn exit_code(&self) -> u8 {
         let is_unknown = self.windows.iter().any(|window| window.state == WindowState::Unknown);
-        if is_unknown { 2 } else { u8::from(self.windows.is_empty()) }
+        if is_unknown || self.unjoined { 2 } else { u8::from(self.windows.is_empty()) }
     }
 }
 
@@ -105,7 +111,9 @@ pub fn windows(view: &View, asked: &str, when: impl Into<When>) -> Result<Window
         found.extend(of_service(&mut reader, service, &about)?);
     }
     let as_of = reader.as_of();
-    let mut windows = Windows { asked: asked.to_owned(), answer: String::new(), windows: found, as_of };
+    let (warnings, unjoined) = (about.warnings(asked), about.is_unjoined());
+    let asked = asked.to_owned();
+    let mut windows = Windows { asked, answer: String::new(), windows: found, warnings, unjoined, as_of };
     windows.answer = print::windows_line(&windows);
     Ok(windows)
 }

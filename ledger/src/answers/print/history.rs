@@ -2,10 +2,11 @@
 
 use super::{
     Colour, Style, as_of_line, at_moment,
-    running::{Shown, sets},
+    running::{Shown, component_in_its_role, everything, sets},
     signers,
 };
 use crate::answers::{
+    running::ComponentState,
     text,
     timeline::{Line, LineKind, Part, Timeline},
     windows::{Window, WindowState, Windows},
@@ -13,6 +14,24 @@ use crate::answers::{
 
 fn label(parts: &[Part]) -> String {
     sets(parts.iter().map(|part| Shown { share: part.share.as_deref(), components: &part.components }))
+}
+
+/// From what to what: by its models, or where these stayed, by what changed beside them.
+fn change(before: &[Part], after: &[Part]) -> String {
+    let (from, to) = (label(before), label(after));
+    if from != to {
+        return format!("{from} -> {to}");
+    }
+    let (gone, new) = (without(before, after), without(after, before));
+    if gone == new { format!("{from} -> {to}") } else { format!("{to}: {gone} -> {new}") }
+}
+
+/// The components of some parts that the others do not have.
+fn without(parts: &[Part], others: &[Part]) -> String {
+    let is_there = |one: &ComponentState| others.iter().flat_map(|part| &part.components).any(|other| other == one);
+    let all = parts.iter().flat_map(|part| &part.components).filter(|component| !is_there(component));
+    let named: Vec<String> = all.map(component_in_its_role).collect();
+    if named.is_empty() { "nothing".to_owned() } else { named.join(" + ") }
 }
 
 /// The answer of a timeline in one line: where it ends.
@@ -34,12 +53,7 @@ pub(in crate::answers) fn timeline_line(timeline: &Timeline) -> String {
         ([], Some(line)) => {
             let service = line.service.as_ref().filter(|service| *service != asked);
             let service = service.map_or_else(String::new, |service| format!("{service}  "));
-            format!(
-                "the last change that was seen: {service}{} -> {} at {}",
-                label(&line.before),
-                label(&line.after),
-                line.at
-            )
+            format!("the last change that was seen: {service}{} at {}", change(&line.before, &line.after), line.at)
         }
         ([], None) if timeline.lines.is_empty() => "nothing is known to have happened".to_owned(),
         ([], None) => "never seen to serve".to_owned(),
@@ -51,6 +65,7 @@ pub(super) fn timeline(timeline: &Timeline, style: Style) -> String {
     let mut out = vec![style.paint(Colour::Green, &timeline.answer), String::new()];
     let several = timeline.services.len() != 1;
     out.extend(timeline.lines.iter().map(|line| timeline_row(line, several, style)));
+    out.extend(warnings(&timeline.warnings, style));
     out.push(String::new());
     out.push(as_of_line(&timeline.as_of));
     out.join("\n") + "\n"
@@ -84,7 +99,7 @@ fn timeline_row(line: &Line, several: bool, style: Style) -> String {
             format!("to {}{which}", label(&line.after))
         }
         LineKind::Requested | LineKind::Observed | LineKind::Reverted | LineKind::Removed | LineKind::Absent => {
-            format!("{} -> {}", label(&line.before), label(&line.after))
+            change(&line.before, &line.after)
         }
     };
     let against = match (line.kind, line.regarding) {
@@ -106,6 +121,11 @@ pub(in crate::answers) fn windows_line(windows: &Windows) -> String {
     let asked = &windows.asked;
     let count = |state| windows.windows.iter().filter(|window| window.state == state).count();
     let prefix = at_moment(&windows.as_of);
+    if windows.unjoined {
+        return format!(
+            "{prefix}UNKNOWN where {asked} serves: it has no strong digest, and nothing can be joined to it"
+        );
+    }
     if windows.windows.is_empty() {
         return format!("{prefix}{asked} was never seen to serve");
     }
@@ -124,13 +144,18 @@ pub(in crate::answers) fn windows_line(windows: &Windows) -> String {
 pub(super) fn windows(windows: &Windows, style: Style) -> String {
     let mut out = vec![style.paint(Colour::Green, &windows.answer), String::new()];
     out.extend(windows.windows.iter().map(|window| window_row(window, style)));
+    out.extend(warnings(&windows.warnings, style));
     out.push(String::new());
     out.push(as_of_line(&windows.as_of));
     out.join("\n") + "\n"
 }
 
+fn warnings(warnings: &[String], style: Style) -> impl Iterator<Item = String> {
+    warnings.iter().map(move |warning| style.paint(Colour::Yellow, &format!("warning: {warning}")))
+}
+
 fn window_row(window: &Window, style: Style) -> String {
-    let shown = Shown { share: None, components: &window.components };
+    let what = everything(&window.components);
     let share = window.share.as_ref().map_or_else(String::new, |share| format!(" share {share}"));
     let end = match (window.until, window.unknown_since, &window.closed_by) {
         (Some(until), _, Some(by)) => {
@@ -142,5 +167,5 @@ fn window_row(window: &Window, style: Style) -> String {
         }
         _ => format!("seen still at {} (#{})", window.last_seen, window.last.index),
     };
-    format!("{}{share}  {}  from {} (#{}) {end}", window.service, sets([shown]), window.from, window.first.index)
+    format!("{}{share}  {what}  from {} (#{}) {end}", window.service, window.from, window.first.index)
 }

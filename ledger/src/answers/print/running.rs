@@ -86,6 +86,20 @@ pub(super) fn sets<'a>(parts: impl IntoIterator<Item = Shown<'a>>) -> String {
     if sets.is_empty() { "nothing".to_owned() } else { sets }
 }
 
+/// All components of a part: its models, and what they serve with.
+pub(super) fn everything(components: &[ComponentState]) -> String {
+    let main = main_components(components);
+    let models = main.iter().map(|component| component_label(component)).collect::<Vec<_>>().join(" + ");
+    let others: Vec<String> =
+        components.iter().filter(|component| !main.contains(component)).map(component_in_its_role).collect();
+    if others.is_empty() { models } else { format!("{models} with {}", others.join(", ")) }
+}
+
+/// `index docs.faiss sha256:ab12cd34ef56…`.
+pub(super) fn component_in_its_role(component: &ComponentState) -> String {
+    format!("{} {}", component.role, component_label(component))
+}
+
 fn main_components(components: &[ComponentState]) -> Vec<&ComponentState> {
     let is_model = |component: &&ComponentState| matches!(component.role.as_str(), "model" | "adapter");
     let models: Vec<_> = components.iter().filter(is_model).collect();

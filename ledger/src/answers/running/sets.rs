@@ -3,7 +3,10 @@
 //! Promises that two parts are the same where their components are, role by role, by what strong digests join; a share is
 //! no part of it.
 
-use lineal_schemas::vocabulary::{Payload, deployment::ServedSet};
+use lineal_schemas::vocabulary::{
+    Payload,
+    deployment::{Component, ServedSet},
+};
 
 use crate::answers::{AnswerError, graph::Reader};
 
