@@ -30,6 +30,28 @@ fn a_folder_is_snapshotted_with_its_listing() {
 }
 
 #[test]
+fn what_is_told_later_says_when_it_happened() {
+    let place = Place::new();
+    place.write("d.csv", "1\n");
+    let time = ["--time", "2026-11-20T03:12:00Z"];
+    let dataset = ["dataset", "d.csv", "--name", "dataset/site/d"];
+    let (code, _, err) = place.run(&[&dataset[..], &time].concat());
+    assert_eq!(code, 0, "{err}");
+    let text = fs::read_to_string(place.path().join("events.jsonl")).unwrap();
+    let signed = Signed::from_envelope(text.trim_end().as_bytes()).unwrap();
+    let event: serde_json::Value = serde_json::from_slice(&signed.event).unwrap();
+    assert_eq!(event["time"], "2026-11-20T03:12:00Z");
+    // What is run now happens now, and what is no time is none.
+    for arguments in [&["run", "--job", "a/b", "--output", "m", "--no-capture", "--", "true"][..], &["flush"]] {
+        let (code, _, err) = place.run(&[&time[..], arguments].concat());
+        assert!(code == 2 && err.contains("--time is for one event"), "{err}");
+    }
+    let (code, _, err) = place.run(&[&dataset[..], &["--time", "yesterday"]].concat());
+    assert!(code == 1 && err.contains("time"), "{err}");
+    assert_eq!(place.names().len(), 1);
+}
+
+#[test]
 fn a_run_records_its_start_its_end_and_what_was_between() {
     let place = Place::new();
     place.write("train.csv", "1\n");
