@@ -281,7 +281,8 @@ fn text(document: &Value) -> String {
         items.filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
     };
     let keys: Vec<&Value> = document.get("keys").and_then(Value::as_array).into_iter().flatten().collect();
-    let mut lines = vec![format!("{} keys enrolled in {}", keys.len(), field(document, "origin"))];
+    let number = if keys.len() == 1 { "1 key".to_owned() } else { format!("{} keys", keys.len()) };
+    let mut lines = vec![format!("{number} enrolled in {}", field(document, "origin"))];
     for key in keys {
         let keyid = field(key, "keyid");
         lines.push(format!(

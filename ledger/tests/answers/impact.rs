@@ -217,6 +217,8 @@ fn what_was_left_out_is_never_a_no() {
     let world = World::deployed();
     let found = impact_within(&world.view(), "dataset/wine/red", world.clock.wall(), 2).unwrap();
     assert!(found.truncated && found.exit_code() == 2);
+    assert!(found.answer.starts_with("UNKNOWN what that runs rests on dataset/wine/red"), "{}", found.answer);
+    assert!(found.to_text(Style::Plain).contains("the limit of 2 nodes was reached"));
     let error = answers::impact(&world.view(), SERVICE, world.clock.wall()).unwrap_err();
     assert_eq!((error.code(), error.exit_code()), ("nothing-downstream", 2));
 }

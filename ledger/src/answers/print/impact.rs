@@ -8,6 +8,9 @@ use crate::answers::{
     trace::Node,
 };
 
+/// The most nodes that are listed. What runs is listed whole.
+const MOST_LINES: usize = 1000;
+
 /// The answer in one line.
 pub(in crate::answers) fn line(impact: &Impact) -> String {
     at_moment(&impact.as_of) + &answer(impact)
@@ -27,6 +30,12 @@ fn answer(impact: &Impact) -> String {
             "UNKNOWN what rests on {what}: it has no strong digest ({how}), and nothing can be joined to it"
         );
     }
+    if sure + partly == 0 && impact.truncated {
+        let limit = impact.nodes.len();
+        return format!(
+            "UNKNOWN what that runs rests on {what}: nothing among the first {limit} nodes, the limit ({beside})"
+        );
+    }
     if sure + partly == 0 {
         let doubt = if unknown == 0 {
             String::new()
@@ -35,7 +44,8 @@ fn answer(impact: &Impact) -> String {
         };
         return format!("nothing that is seen to run rests on {what}{doubt} ({beside})");
     }
-    let mut parts = vec![format!("{} LIVE", sure + partly)];
+    let least = if impact.truncated { "at least " } else { "" };
+    let mut parts = vec![format!("{least}{} LIVE", sure + partly)];
     if unknown > 0 {
         parts.push(format!("{unknown} UNKNOWN"));
     }
@@ -75,7 +85,10 @@ pub(super) fn text(impact: &Impact, style: Style) -> String {
     if !middle.is_empty() {
         lines.push(String::new());
         lines.push("what rests on it:".to_owned());
-        lines.extend(middle.iter().map(|node| node_line(node)));
+        lines.extend(middle.iter().take(MOST_LINES).map(|node| node_line(node)));
+        if let Some(more) = middle.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
+            lines.push(format!("  ... and {more} more; --json has all"));
+        }
     }
     if !impact.evaluations.is_empty() {
         lines.push(String::new());
@@ -84,8 +97,11 @@ pub(super) fn text(impact: &Impact, style: Style) -> String {
     }
     lines.extend(impact.warnings.iter().map(|warning| style.paint(Colour::Yellow, &format!("warning: {warning}"))));
     if impact.truncated {
-        lines.push(style.paint(Colour::Red, "the limit of nodes was reached: the rest is left out"));
+        let limit = format!("the limit of {} nodes was reached, the rest is left out", impact.nodes.len());
+        let narrower = "ask about something nearer to what runs, or with --known-at";
+        lines.push(style.paint(Colour::Red, &format!("{limit}: {narrower}")));
     }
+    lines.push(String::new());
     lines.push(as_of_line(&impact.as_of));
     lines.join("\n") + "\n"
 }
