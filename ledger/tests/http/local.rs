@@ -165,6 +165,10 @@ fn a_moment_is_the_same_over_every_road() {
         };
         same(asked("/v1/running?"), json!(answers::running(&view, None, when).unwrap()));
         same(asked("/v1/keys?"), answers::keys(&view, when).unwrap());
+        same(asked("/v1/findings?"), json!(answers::findings(&view, None, None, when).unwrap()));
+        same(asked("/v1/explain?x=1&"), json!(answers::explain(&view, "1", when).unwrap()));
+        let impact = answers::key_impact(&view, "payments-ci", Some(Timestamp::MIN), when).unwrap();
+        same(asked(&format!("/v1/key-impact?x=payments-ci&since={}&", Timestamp::MIN)), json!(impact));
         same(asked("/v1/entries/1?"), json!(answers::get(&view, "1", when).unwrap()));
         if query != format!("at={time}&knownAt=%231") {
             let x = format!("x={SUBJECT}&");
@@ -180,6 +184,9 @@ fn a_moment_is_the_same_over_every_road() {
         ("/v1/running?at=9999-01-01", 400, "moment-in-the-future"),
         ("/v1/running?knownAt=1999-01-01", 404, "before-the-record"),
         ("/v1/running?knownAt=4711", 404, "no-such-entry"),
+        ("/v1/findings?severity=urgent", 400, "unknown-severity"),
+        ("/v1/explain?x=f-000000000000", 404, "unknown-name"),
+        ("/v1/key-impact?x=payments-ci&since=tomorrow", 400, "malformed-moment"),
         ("/v1/schemas/none.v1.json", 404, "no-such-path"),
     ] {
         let reply = served.get(path);

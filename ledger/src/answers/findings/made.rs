@@ -148,7 +148,8 @@ impl Model {
         if trace.verdict == Verdict::Broken && !trace.truncated {
             let mut broken = draft(Rule::LineageBroken, format!("{label}: {}", list(&trace.missing)));
             for index in trace.nodes.first().into_iter().flat_map(|node| &node.events).map(|event| event.index) {
-                broken.evidence.extend(reader.told(index)?.map(|told| ("described", told)));
+                let told = reader.told(index)?.filter(|told| !told.kind.starts_with("artifact."));
+                broken.evidence.extend(told.map(|told| ("described", told)));
             }
             drafts.push(broken);
         }
