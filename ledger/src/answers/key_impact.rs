@@ -144,16 +144,13 @@ pub fn key_impact(
     live.sort_by(|one, other| (one.status, one.rests, &one.name).cmp(&(other.status, other.rests, &other.name)));
     let mut listed = |passes: &dyn Fn(NodeKind) -> bool| {
         let nodes = walked.nodes.iter().filter(|node| passes(node.kind));
-        let mut labels: Vec<String> = nodes.map(print::label).collect();
-        if labels.len() > MAX_LISTED {
-            undecided.push(format!("only {MAX_LISTED} names of a list are given"));
-        }
-        labels.truncate(MAX_LISTED);
-        labels
+        shortened(nodes.map(print::label).collect(), &mut undecided)
     };
     let models = listed(&|kind| kind == NodeKind::Model);
     let runs = listed(&|kind| kind == NodeKind::Run);
     let artifacts = listed(&|kind| !matches!(kind, NodeKind::Model | NodeKind::Run | NodeKind::Service));
+    let evaluations = shortened(said.evaluations, &mut undecided);
+    let key_events = shortened(said.key_events, &mut undecided);
     let known_at = reader.moment().known_at;
     let mut answer = KeyImpact {
         asked: asked.to_owned(),
@@ -168,13 +165,23 @@ pub fn key_impact(
         models,
         runs,
         artifacts,
-        evaluations: said.evaluations,
-        key_events: said.key_events,
+        evaluations,
+        key_events,
         undecided,
         as_of: reader.as_of(),
     };
     answer.answer = print::key_impact_line(&answer);
     Ok(answer)
+}
+
+/// A list as far as it is given.
+fn shortened<T>(mut list: Vec<T>, undecided: &mut Vec<String>) -> Vec<T> {
+    let left_out = list.len().saturating_sub(MAX_LISTED);
+    if left_out > 0 {
+        undecided.push(format!("{left_out} of a list of more than {MAX_LISTED}"));
+        list.truncate(MAX_LISTED);
+    }
+    list
 }
 
 fn event_ref(reader: &mut Reader<'_>, index: Option<u64>) -> Result<Option<EventRef>, AnswerError> {

@@ -117,6 +117,11 @@ impl Glimpse {
         Self { at, index, sight: Sight::End, next_within: None, sets: print_of(&[]) }
     }
 
+    /// Whether all of the service was seen, and nothing was there.
+    pub fn is_empty(&self) -> bool {
+        self.sight != Sight::Part && self.sets == print_of(&[])
+    }
+
     /// Until when it holds: its promised next one; without an end where none was promised.
     pub fn due(&self) -> Option<Timestamp> {
         let millis = i64::try_from(self.next_within?).unwrap_or(i64::MAX).saturating_mul(1000);

@@ -376,6 +376,13 @@ fn what_a_stolen_key_said_is_found_under_what_runs() {
     assert_eq!(roles(&finding), ["signed", "signed", "observed"], "the run, the registration");
 }
 
+#[test]
+fn what_could_not_be_looked_at_is_no_health() {
+    let mut found = findings(&sound());
+    found.undecided.push("model/wine/quality: more than 10000 artifacts and runs are upstream of it".to_owned());
+    assert_eq!(found.exit_code(), 2);
+}
+
 /// A model that two services serve is wrong once.
 #[test]
 fn a_model_is_found_once_whatever_serves_it() {

@@ -37,6 +37,7 @@ fn a_flag_deep_in_the_ancestry_shows_at_the_live_service_until_it_is_cleared() {
     let trace = world.trace(SERVICE);
     assert!(trace.answer.contains("; FLAGGED: dataset/wine/raw"), "{}", trace.answer);
     assert!(trace.warnings.iter().any(|warning| warning.contains("FLAGGED poisoned")), "{:?}", trace.warnings);
+    assert!(trace.to_dot().contains(" FLAGGED poisoned") && trace.to_mermaid().contains(" FLAGGED poisoned"));
     let impact = answers::impact(&world.view(), "dataset/wine/clean", world.clock.wall()).unwrap();
     assert!(impact.nodes.iter().all(|node| node.flags.is_empty()), "what is upstream of the question is the trace's");
     let impact = answers::impact(&world.view(), "dataset/wine/raw", world.clock.wall()).unwrap();

@@ -99,6 +99,22 @@ fn what_was_seen_in_part_proves_nothing_of_the_rest() {
     assert_eq!(back.status, Status::Partial);
 }
 
+#[test]
+fn what_was_seen_to_have_ended_has_ended_then_and_not_when_it_is_not_listed() {
+    for removed in [true, false] {
+        let mut world = World::deployed();
+        let end = if removed {
+            world.send("deployer", "deployment.removed", SERVICE, &format!(r#"{{"service":"{SERVICE}"}}"#))
+        } else {
+            world.observe(SERVICE, "", "")
+        };
+        world.clock.advance(60);
+        world.inventory(&[], true, "");
+        assert_eq!(world.running().ended[0].event.index, end);
+        assert_eq!(world.timeline(SERVICE).lines.len(), 2);
+    }
+}
+
 /// A correction of an inventory is one of each service that it lists.
 #[test]
 fn an_inventory_is_corrected_for_its_services() {

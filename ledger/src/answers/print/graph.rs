@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use super::{as_of_line, lines::label};
-use crate::answers::trace::{Edge, EdgeKind, NodeKind, Trace};
+use super::{as_of_line, flagged, lines::label};
+use crate::answers::trace::{Edge, EdgeKind, Node, NodeKind, Trace};
 
 fn relation(edge: &Edge) -> String {
     let name = match edge.relation {
@@ -26,6 +26,10 @@ fn relation(edge: &Edge) -> String {
     [Some(name), edge.role.as_deref(), edge.share.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
+fn named(node: &Node) -> String {
+    label(node) + &flagged(&node.flags)
+}
+
 pub(super) fn dot(trace: &Trace) -> String {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     let mut out = format!("// {}\n// {}\ndigraph trace {{\n  rankdir=RL;\n", trace.answer, as_of_line(&trace.as_of));
@@ -37,7 +41,7 @@ pub(super) fn dot(trace: &Trace) -> String {
             NodeKind::Dataset => "cylinder",
             _ => "box",
         };
-        line(&mut out, format_args!("  n{at} [shape={shape}, label=\"{}\"];", quoted(&label(node))));
+        line(&mut out, format_args!("  n{at} [shape={shape}, label=\"{}\"];", quoted(&named(node))));
     }
     for edge in &trace.edges {
         let style = if edge.ancestry { "solid" } else { "dashed" };
@@ -58,7 +62,7 @@ pub(super) fn mermaid(trace: &Trace) -> String {
             NodeKind::Dataset => ("[(", ")]"),
             _ => ("[", "]"),
         };
-        line(&mut out, format_args!("  n{at}{open}\"{}\"{close}", quoted(&label(node))));
+        line(&mut out, format_args!("  n{at}{open}\"{}\"{close}", quoted(&named(node))));
     }
     for edge in &trace.edges {
         let arrow = if edge.ancestry { "-->" } else { "-.->" };

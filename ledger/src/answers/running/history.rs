@@ -271,7 +271,7 @@ impl History {
     /// That the service was not there any more before it was seen again.
     fn gone_after(&self, reader: &mut Reader<'_>, glimpse: &Glimpse) -> Result<Option<Glimpse>, AnswerError> {
         match &self.environment {
-            Some(environment) if glimpse.sight != Sight::End => {
+            Some(environment) if !glimpse.is_empty() => {
                 absent::first(reader, (&self.service, environment), glimpse.at, self.newer)
             }
             _ => Ok(None),
