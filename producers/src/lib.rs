@@ -5,7 +5,7 @@
 //! work that an event is about. Nothing here decides what is admitted. [`Emitter::emit`] is the one call; the modules
 //! stand in the order in which data flows.
 
-pub mod tree;
+pub use lineal_tree as tree;
 
 pub mod capture;
 pub mod object;

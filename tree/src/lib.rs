@@ -1,9 +1,10 @@
 //! The identity of files and folders: `sha256` of a file's bytes, `dirHash` of a tree (docs/FORMAT.md; docs/EVENTS.md).
 //!
-//! Comes before the first event: what a producer says is about digests made here. A tree's digest is the SHA-256 of its
-//! listing, one `<hex>  <path>\n` a file, so `sha256sum` and `sort` reproduce it and a moved file changes it. The
-//! listing that is returned is exactly the bytes that were hashed. What two readers could understand differently (links
-//! to directories, names that are not UTF-8) is refused with its path, never skipped. Nothing is ever written here.
+//! Comes before the first event: what a producer says is about digests made here, and who has a file or a folder in hand
+//! asks about it by them. A tree's digest is the SHA-256 of its listing, one `<hex>  <path>\n` a file, so `sha256sum` and
+//! `sort` reproduce it and a moved file changes it. The listing that is returned is exactly the bytes that were hashed.
+//! What two readers could understand differently (links to directories, names that are not UTF-8) is refused with its
+//! path, never skipped. Nothing is ever written here.
 
 use std::{
     fs::{self, File, Metadata},
