@@ -4,12 +4,13 @@
 //! of its text is the answer, and that what is not known is said and never left out. Never writes, never opens a file
 //! for a caller that may be far away ([`in_hand`] is for the caller's own side). (docs/DESIGN.md)
 
-use std::io;
+use std::{error::Error as _, fmt};
 
 use lineal_schemas::{
     digest::{EventDigest, KeyId},
     timestamp::Timestamp,
 };
+use lineal_tree::TreeError;
 use serde::{Deserialize, Serialize};
 
 use crate::{index::store::StoreError, ledger::LedgerError, log::record::ReadError};
@@ -17,6 +18,7 @@ use crate::{index::store::StoreError, ledger::LedgerError, log::record::ReadErro
 mod about;
 mod graph;
 mod incidents;
+mod listings;
 mod resolve;
 mod spells;
 mod suite;
@@ -47,6 +49,7 @@ pub use findings::{Findings, findings};
 pub use impact::{Impact, impact};
 pub use key_impact::{KeyImpact, key_impact};
 pub use keys::keys;
+pub use listings::{InListing, InListings};
 pub use moment::{Known, Moment, When};
 pub use print::Style;
 pub use resolve::{Resolved, Target, in_hand, resolve};
@@ -113,26 +116,29 @@ pub enum AnswerError {
         /// Why not.
         why: String,
     },
+    /// A commit or a library, of which there is no such answer.
+    #[error("`{asked}` is a commit or a library: ask what rests on it with `impact`")]
+    NotAbout {
+        /// As asked.
+        asked: String,
+    },
+    /// Only listings of folders know this file.
+    #[error("`{asked}` is known as a part of {} alone: ask for one of them", text::count(found.len(), "folder"))]
+    InListings {
+        /// As asked.
+        asked: String,
+        /// The folders, with the file's path in each.
+        found: Vec<String>,
+    },
     /// The event's bytes have been erased.
     #[error("the event of entry {index} has been erased: only its digest is left")]
     Erased {
         /// The entry.
         index: u64,
     },
-    /// A folder in hand.
-    #[error("`{path}` is a folder, and a folder is known by its dirHash")]
-    Folder {
-        /// The folder.
-        path: String,
-    },
-    /// A file in hand could not be read.
-    #[error("`{path}`: {source}")]
-    File {
-        /// The file.
-        path: String,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// A file or folder in hand has no digest.
+    #[error("{}", with_source(.0))]
+    InHand(#[from] TreeError),
     /// The name had no meaning yet at the moment asked about.
     #[error("`{asked}` meant nothing at {at}: the first to say what it is happened at {first} (#{index})")]
     NotYet {
@@ -181,6 +187,11 @@ pub enum AnswerError {
     Index(#[from] StoreError),
 }
 
+/// An error with what the system said.
+fn with_source(error: &TreeError) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
 impl AnswerError {
     /// The stable name of this error.
     pub const fn code(&self) -> &'static str {
@@ -190,11 +201,12 @@ impl AnswerError {
             Self::TooShort { .. } => "prefix-too-short",
             Self::NotTraceable { .. } => "not-traceable",
             Self::NothingDownstream { .. } => "nothing-downstream",
+            Self::NotAbout { .. } => "impact-only",
+            Self::InListings { .. } => "only-in-listings",
             Self::Slice { .. } => "malformed-slice",
             Self::NothingToCompare { .. } => "nothing-to-compare",
             Self::Erased { .. } => "event-erased",
-            Self::Folder { .. } => "folder-in-hand",
-            Self::File { .. } => "file-unreadable",
+            Self::InHand(_) => "file-unreadable",
             Self::NotYet { .. } => "not-yet-named",
             Self::Future { .. } => "moment-in-the-future",
             Self::BeforeTheRecord { .. } => "before-the-record",
@@ -211,11 +223,8 @@ impl AnswerError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Unknown { near, .. } => near.iter().map(|name| format!("did you mean `{name}`?")).collect(),
-            Self::Ambiguous { found, .. } => found.clone(),
+            Self::Ambiguous { found, .. } | Self::InListings { found, .. } => found.clone(),
             Self::TooShort { .. } => vec!["an entry is asked for as `#17`".to_owned()],
-            Self::Folder { .. } => {
-                vec!["`lineal-emit dataset` prints a folder's dirHash; ask for `dirHash:<hex>`".to_owned()]
-            }
             Self::Index(_) => vec!["`lineal rebuild` makes the index again".to_owned()],
             Self::NotYet { .. }
             | Self::Future { .. }
@@ -227,8 +236,9 @@ impl AnswerError {
             | Self::NothingDownstream { .. }
             | Self::NothingToCompare { .. }
             | Self::Slice { .. }
+            | Self::NotAbout { .. }
             | Self::Erased { .. }
-            | Self::File { .. }
+            | Self::InHand(_)
             | Self::Read(_) => Vec::new(),
         }
     }
@@ -263,6 +273,13 @@ pub struct NamedDigest {
     pub algorithm: String,
     /// The digest as the event spells it.
     pub value: String,
+}
+
+impl fmt::Display for NamedDigest {
+    /// As a question spells it: `sha256:…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm, self.value)
+    }
 }
 
 /// An event that an answer rests on.

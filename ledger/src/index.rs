@@ -15,6 +15,8 @@
 //! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
 //! | `k` index | a key event |
+//! | `g` commit `\0` index | an event that mentions that commit |
+//! | `m` library `\0` version `\0` index | an event about a run that declares that version of it, by its name in one spelling |
 //! | `c` subject `\0` index | the type's place, of a correction of an event about that subject, and of every event about a service that sees nothing of it |
 //! | `f` index | the type's place, of an event that flags an artifact or clears it |
 //! | `e` environment `\0` moment index | an inventory that was seen then: 1 byte of whether all was, 4 of its part's number, 4 of how many there are, 8 of a digest of its observer |
@@ -42,6 +44,7 @@ use lineal_schemas::{
 
 pub mod inventories;
 mod lists;
+pub mod made_with;
 mod project;
 pub mod seen;
 pub mod store;
@@ -340,6 +343,19 @@ impl Index {
             })?;
         }
         Ok(found)
+    }
+
+    /// Trees that entries below `size` mention, by `dirHash`, at most `limit`.
+    pub fn trees(&self, size: u64, limit: usize) -> Result<Vec<EventDigest>, StoreError> {
+        let tag = STRONG.iter().position(|known| *known == "dirHash").and_then(|at| u8::try_from(at).ok());
+        let prefix = key(b'a', &[&[tag.unwrap_or_default()]]);
+        let digest = |name: &Vec<u8>| Some(EventDigest::from_bytes(*name.get(2..)?.first_chunk()?));
+        // One for each way in which events mention it.
+        let names = self.distinct(&prefix, size, limit.saturating_mul(Says::WAYS))?;
+        let mut trees: Vec<EventDigest> = names.iter().filter_map(digest).collect();
+        trees.dedup();
+        trees.truncate(limit);
+        Ok(trees)
     }
 
     /// Indices of all key events, in order.

@@ -38,6 +38,8 @@ mod moment;
 mod order;
 #[path = "answers/impact.rs"]
 mod impact;
+#[path = "answers/in_hand.rs"]
+mod in_hand;
 #[path = "answers/running.rs"]
 mod running;
 #[path = "answers/schemas.rs"]
@@ -317,7 +319,10 @@ fn a_file_in_hand_is_asked_for_by_its_digest() {
     std::fs::write(&file, "weights-1").unwrap();
     let asked = answers::in_hand(file.to_str().unwrap()).unwrap().unwrap();
     assert_eq!(world.trace(&asked).nodes[0].name.as_deref(), Some("model/wine/quality"));
-    assert_eq!(answers::in_hand(world.dir.path().to_str().unwrap()).unwrap_err().code(), "folder-in-hand");
+    let nothing = world.dir.path().join("nothing");
+    std::fs::create_dir(&nothing).unwrap();
+    let error = answers::in_hand(nothing.to_str().unwrap()).unwrap_err();
+    assert_eq!((error.code(), error.exit_code()), ("file-unreadable", 2), "an empty folder has no digest");
     assert_eq!(answers::in_hand("model/wine/quality").unwrap(), None);
 }
 
@@ -430,6 +435,8 @@ fn an_index_made_again_is_the_live_one() {
         at,
     );
     world.submit(late);
+    let run = r#","environment":{"versions":{"numpy":"2.1.0"}}"#;
+    world.run("run-9", "red", "weights-9", run);
     let live = fingerprint(&world.view().index);
     let now = world.clock.wall();
     let (trace, running) = (world.trace(SERVICE), world.running());

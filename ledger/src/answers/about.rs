@@ -59,6 +59,7 @@ pub(super) fn about(reader: &mut Reader<'_>, asked: &str) -> Result<About, Answe
             return Ok(about);
         }
         Target::Artifact(artifact) => about.take(reader, &artifact)?,
+        other @ (Target::Listed(..) | Target::Commit(_) | Target::Library { .. }) => return Err(other.unfit(asked)),
         Target::Event(index) => {
             let told = reader.told(index)?.ok_or(AnswerError::Erased { index })?;
             if told.subject.starts_with("service/") {

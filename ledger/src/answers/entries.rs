@@ -76,9 +76,7 @@ pub(super) fn index_of(reader: &Reader<'_>, asked: &str) -> Result<u64, AnswerEr
     };
     match target {
         Target::Event(index) => Ok(index),
-        Target::Service(_) | Target::Artifact(_) => {
-            Err(AnswerError::Unknown { asked: asked.to_owned(), near: Vec::new() })
-        }
+        _ => Err(AnswerError::Unknown { asked: asked.to_owned(), near: Vec::new() }),
     }
 }
 

@@ -277,6 +277,12 @@ impl<'v> Reader<'v> {
         Ok(flags)
     }
 
+    /// Whether any run that is known declares that version of a library.
+    pub(super) fn is_declared(&self, library: &str, version: &str) -> Result<bool, AnswerError> {
+        let first = self.view.index.by_library(library, version)?.first().copied();
+        Ok(first.is_some_and(|index| index < self.moment.size))
+    }
+
     /// The entry of an event by its digest.
     pub(super) fn by_event(&self, digest: &EventDigest) -> Result<Option<u64>, AnswerError> {
         for index in self.view.index.by_digest(digest.as_bytes())? {

@@ -10,9 +10,11 @@ use lineal_schemas::{timestamp::Timestamp, vocabulary::artifact::Strength};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnswerError, AsOf, EventRef, When,
+    AnswerError, AsOf, EventRef, InListing, InListings, When,
     graph::Reader,
-    incidents, resolve,
+    incidents,
+    listings::containing,
+    resolve::{self, Resolved, Target},
     running::Status,
     trace::{Edge, EdgeKind, Node},
 };
@@ -41,6 +43,9 @@ pub struct Impact {
     pub nodes: Vec<Node>,
     /// What each node rests on.
     pub edges: Vec<Edge>,
+    /// Folders whose stored listings have the file that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listings: Vec<InListing>,
     /// Evaluations that measured with something in the graph: their results may be worth less.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evaluations: Vec<EventRef>,
@@ -150,10 +155,11 @@ pub fn impact(view: &View, asked: &str, when: impl Into<When>) -> Result<Impact,
 pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, max_nodes: usize) -> Result<Impact, AnswerError> {
     let mut reader = Reader::new(view, when.into())?;
     let resolved = resolve::resolve_with(&mut reader, asked)?;
-    let mut walked = walk::walk(&mut reader, &resolved.target, max_nodes)?;
+    let listings = listings(&reader, &resolved.target)?;
+    let mut walked = walk::walk_listed(&mut reader, &resolved.target, &listings.found, max_nodes)?;
     let found = deployed::find(&mut reader, &mut walked)?;
     let (nodes, edges) = (walked.nodes, walked.edges);
-    let mut warnings = resolved.notes;
+    let mut warnings = notes(resolved, listings.unread);
     warnings.extend(nodes.first().into_iter().flat_map(|node| &node.flags).map(super::print::flag_line));
     warnings.extend(open_incidents(&mut reader, &nodes, &found.live)?);
     let mut impact = Impact {
@@ -165,6 +171,7 @@ pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, max_nodes:
         models: nodes.iter().skip(1).filter(|node| node.kind == super::trace::NodeKind::Model).count(),
         nodes,
         edges,
+        listings: listings.found,
         evaluations: walked.evaluations,
         warnings,
         truncated: walked.truncated,
@@ -205,4 +212,31 @@ pub(super) fn way(edges: &[Edge], from: usize) -> Vec<usize> {
         at = next;
     }
     way
+}
+
+/// The stored listings that have the file that was asked for.
+fn listings(reader: &Reader<'_>, target: &Target) -> Result<InListings, AnswerError> {
+    match target {
+        Target::Listed(_file, listings) => Ok(listings.clone()),
+        Target::Artifact(artifact) => {
+            match artifact.strong_digests().find(|(algorithm, _hex)| *algorithm == "sha256") {
+                Some((_algorithm, hex)) => containing(reader, hex),
+                None => Ok(InListings::default()),
+            }
+        }
+        _ => Ok(InListings::default()),
+    }
+}
+
+/// What puts the answer in doubt, whatever it is.
+fn notes(resolved: Resolved, unread: Vec<String>) -> Vec<String> {
+    let mut notes = resolved.notes;
+    if let Target::Library { .. } = resolved.target {
+        notes.push(
+            "a library is known from what runs declare of their environment: a run that declares none may have had it"
+                .to_owned(),
+        );
+    }
+    notes.extend(unread.into_iter().filter(|why| !notes.contains(why)).collect::<Vec<_>>());
+    notes
 }

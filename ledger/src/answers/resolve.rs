@@ -1,28 +1,30 @@
-//! What a question is about: a name, a digest or the beginning of one, an entry, an event, a file in hand.
+//! What a question is about: a name, a digest or the beginning of one, an entry, an event, a commit, a library, a file or
+//! folder in hand.
 //!
 //! Promises one meaning or none: what is unknown comes back with names that are near, what is ambiguous with all it
 //! could mean. Opens no file, except in [`in_hand`], which is for the caller's own side. (docs/DESIGN.md)
 
-use std::{fs, io, path::Path};
+use std::path::Path;
 
 use lineal_schemas::{
     event::Event,
-    vocabulary::{
-        Payload,
-        artifact::{Artifact, DigestSet},
-    },
+    vocabulary::{Payload, artifact::Artifact},
 };
-use sha2::{Digest as _, Sha256};
+use lineal_tree::{TreeError, hash_file, hash_tree};
 
 use super::{
     AnswerError, NamedDigest, When,
     graph::{Reader, strong},
+    listings::{InListing, InListings},
     text,
 };
 use crate::{ledger::View, log::record::ReadError};
 
+mod digests;
+mod made_with;
 mod others;
 
+pub(super) use digests::artifact_of;
 use others::others_named;
 
 /// What a question is about.
@@ -34,6 +36,31 @@ pub enum Target {
     Artifact(Box<Artifact>),
     /// The event of an entry.
     Event(u64),
+    /// A file that the record knows only as a part of folders.
+    Listed(Box<Artifact>, InListings),
+    /// A git commit, in full.
+    Commit(String),
+    /// A library, in one version or in all of them.
+    Library {
+        /// Its name as asked.
+        name: String,
+        /// The version; nothing for all of them.
+        version: Option<String>,
+    },
+}
+
+impl Target {
+    /// That a question can't be about this.
+    pub(super) fn unfit(&self, asked: &str) -> AnswerError {
+        match self {
+            Self::Listed(_file, listings) => {
+                let shown = |listing: &InListing| format!("{} has it as {}", listing.tree, listing.paths.join(", "));
+                let found = listings.found.iter().take(MAX_FOUND).map(shown).collect();
+                AnswerError::InListings { asked: asked.to_owned(), found }
+            }
+            _ => AnswerError::NotAbout { asked: asked.to_owned() },
+        }
+    }
 }
 
 /// A target, and what its asker should know about how it was found.
@@ -69,29 +96,34 @@ const KINDS: [&str; 6] = ["service/", "model/", "dataset/", "transform/", "alias
 /// The algorithms of strong digests, as questions write them.
 const STRONG: [&str; 2] = ["sha256", "dirHash"];
 
-/// Finds what `asked` is: `#17`, an event's id or digest, `sha256:…`, `dirHash:…`, at least 8 digits of a digest, a
-/// name with or without its kind, `name@version`, or a service without cluster or environment where that is unique.
+/// Finds what `asked` is: `#17`, an event's id or digest, `sha256:…`, `dirHash:…`, `gitCommit:…`, at least 8 digits of a
+/// digest, a package URL, a name with or without its kind, `name@version`, or a service without cluster or environment where that is unique.
 pub fn resolve(view: &View, asked: &str, when: impl Into<When>) -> Result<Resolved, AnswerError> {
     resolve_with(&mut Reader::new(view, when.into())?, asked)
 }
 
-/// If `asked` is a file in hand, the digest to ask for instead. Only for the side where the file is.
+/// If `asked` is a file or a folder in hand, the digest to ask for instead. Only for the side where it is.
 pub fn in_hand(asked: &str) -> Result<Option<String>, AnswerError> {
     let named = KINDS.iter().chain(&["artifact/"]).any(|kind| asked.starts_with(kind));
     let path = Path::new(asked);
     if named || asked.starts_with('#') || !path.exists() {
         return Ok(None);
     }
-    if path.is_dir() {
-        // A folder beside a name: only a path that can be nothing else is refused.
-        let is_path = asked.starts_with(['.', '/']) || asked.ends_with('/');
-        return if is_path { Err(AnswerError::Folder { path: asked.to_owned() }) } else { Ok(None) };
+    // A folder may stand beside a name that is meant: only a path that can be nothing else is hashed.
+    if path.is_dir() && !asked.starts_with(['.', '/']) && !asked.ends_with('/') {
+        return Ok(None);
     }
-    let unreadable = |source| AnswerError::File { path: asked.to_owned(), source };
-    let mut file = fs::File::open(path).map_err(unreadable)?;
-    let mut hasher = Sha256::new();
-    io::copy(&mut file, &mut hasher).map_err(unreadable)?;
-    Ok(Some(format!("sha256:{}", hex::encode(hasher.finalize()))))
+    Ok(Some(digest_of(path)?.to_string()))
+}
+
+/// The digest of a file or a folder, hashed on all cores.
+pub(crate) fn digest_of(path: &Path) -> Result<NamedDigest, TreeError> {
+    let (algorithm, value) = if path.is_dir() {
+        ("dirHash", hash_tree(path, &|_step| {})?.dir_hash)
+    } else {
+        ("sha256", hash_file(path, &|_step| {})?.sha256)
+    };
+    Ok(NamedDigest { algorithm: algorithm.to_owned(), value })
 }
 
 pub(super) fn resolve_with(reader: &mut Reader<'_>, asked: &str) -> Result<Resolved, AnswerError> {
@@ -101,16 +133,19 @@ pub(super) fn resolve_with(reader: &mut Reader<'_>, asked: &str) -> Result<Resol
     if is_id(asked) {
         return by_id(reader, asked).map(Resolved::from);
     }
+    if let Some(named) = made_with::resolve(reader, asked)? {
+        return Ok(named);
+    }
     for algorithm in STRONG {
         if let Some(hex) = asked.strip_prefix(algorithm).and_then(|rest| rest.strip_prefix(':')) {
-            return digest(reader, asked, Some(algorithm), hex);
+            return digests::resolve(reader, asked, Some(algorithm), hex);
         }
     }
     if let Some(named) = name(reader, asked)? {
         return Ok(named);
     }
     if is_hex(asked) && asked.len() >= LEAST_DIGITS / 2 {
-        return digest(reader, asked, None, asked);
+        return digests::resolve(reader, asked, None, asked);
     }
     Err(AnswerError::Unknown { asked: asked.to_owned(), near: near(reader, asked)? })
 }
@@ -171,65 +206,6 @@ pub(super) fn event_by_prefix(reader: &Reader<'_>, asked: &str) -> Result<Target
         return Err(AnswerError::TooShort { asked: asked.to_owned(), least: LEAST_DIGITS });
     }
     one_event(asked, &by_event_digest(reader, asked)?)
-}
-
-fn digest(
-    reader: &mut Reader<'_>,
-    asked: &str,
-    algorithm: Option<&str>,
-    hex_prefix: &str,
-) -> Result<Resolved, AnswerError> {
-    if !is_hex(hex_prefix) {
-        return Err(AnswerError::Unknown { asked: asked.to_owned(), near: Vec::new() });
-    }
-    if hex_prefix.len() < LEAST_DIGITS {
-        return Err(AnswerError::TooShort { asked: asked.to_owned(), least: LEAST_DIGITS });
-    }
-    let mut artifacts = Vec::new();
-    for (name, value) in reader.view().index.artifacts(hex_prefix, reader.moment().size, MAX_FOUND)? {
-        if algorithm.is_none_or(|wanted| wanted == name) {
-            artifacts.extend(artifact_of(&NamedDigest { algorithm: name.to_owned(), value }));
-        }
-    }
-    let events = if algorithm.is_none() { by_event_digest(reader, hex_prefix)? } else { Vec::new() };
-    if let ([], events) = (artifacts.as_slice(), events.as_slice()) {
-        return one_event(asked, events).map(Resolved::from);
-    }
-    if events.is_empty()
-        && let Some((first, others)) = artifacts.split_first()
-    {
-        let identity = reader.identity(first)?;
-        if identity.is_some_and(|identity| others.iter().all(|other| identity.is(other))) {
-            return Ok(Target::Artifact(Box::new(first.clone())).into());
-        }
-    }
-    let mut found = Vec::new();
-    for artifact in &artifacts {
-        found.push(shown(reader, artifact)?);
-    }
-    found.extend(events.iter().map(|index| format!("#{index}")));
-    found.truncate(MAX_FOUND);
-    Err(AnswerError::Ambiguous { asked: asked.to_owned(), found })
-}
-
-pub(super) fn artifact_of(digest: &NamedDigest) -> Option<Artifact> {
-    let digests = [(digest.algorithm.clone(), digest.value.clone())].into();
-    let digest = DigestSet::new(digests).ok();
-    digest.map(|digest| Artifact {
-        name: None,
-        uri: None,
-        digest: Some(digest),
-        media_type: None,
-        download_location: None,
-        annotations: None,
-    })
-}
-
-fn shown(reader: &mut Reader<'_>, artifact: &Artifact) -> Result<String, AnswerError> {
-    let digest = strong(artifact).first().map_or_else(String::new, |own| format!("{}:{}", own.algorithm, own.value));
-    let identity = reader.identity(artifact)?;
-    let subject = identity.and_then(|identity| identity.said.last().map(|told| told.subject.clone()));
-    Ok(subject.map_or_else(|| digest.clone(), |subject| format!("{digest} ({subject})")))
 }
 
 /// What a name means, with its kind or without.

@@ -300,7 +300,7 @@ pub struct Edge {
     /// Whether it closes a circle.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cycle: bool,
-    /// The entry whose event says so; absent where the edge leads to a gap.
+    /// The entry whose event says so; absent where the edge leads to a gap, or where a stored listing says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<u64>,
 }
@@ -331,6 +331,8 @@ pub enum EdgeKind {
     Transform,
     /// What it was built from.
     Code,
+    /// What it ran with: a library.
+    Environment,
     /// It should be here.
     Missing,
 }

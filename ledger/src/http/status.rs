@@ -173,10 +173,11 @@ const fn of_answer(error: &AnswerError) -> StatusCode {
         | AnswerError::TooShort { .. }
         | AnswerError::NotTraceable { .. }
         | AnswerError::NothingDownstream { .. }
-        | AnswerError::NothingToCompare { .. } => StatusCode::CONFLICT,
+        | AnswerError::NothingToCompare { .. }
+        | AnswerError::InListings { .. }
+        | AnswerError::NotAbout { .. } => StatusCode::CONFLICT,
         AnswerError::Slice { .. }
-        | AnswerError::Folder { .. }
-        | AnswerError::File { .. }
+        | AnswerError::InHand(_)
         | AnswerError::Future { .. }
         | AnswerError::Severity { .. }
         | AnswerError::Moment(_) => StatusCode::BAD_REQUEST,

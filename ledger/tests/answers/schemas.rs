@@ -65,6 +65,7 @@ fn eventful() -> World {
     }
     let evaluation = r#"{"evaluationId":"ev-1","model":{"digest":{"sha256":"DIGEST(weights-1)"}},"inputs":[{"artifact":{"digest":{"sha256":"DIGEST(held-out)"}},"role":"test"}],"results":[{"metric":"accuracy","value":"0.914"}]}"#;
     world.send("evaluator", "evaluation.completed", "model/wine/quality", evaluation);
+    world.run("run-3", "red", "weights-3", r#","environment":{"versions":{"numpy":"2.1.0"}}"#);
     world.announce("ev-2", "weights-2", "held-out");
     let country = r#"{"metric":"accuracy","value":"0.9"},{"metric":"recall","missing":{"reason":"below-min-n","n":4},"slice":{"country":"BR"}}"#;
     world.evaluate("ev-3", "weights-2", "held-out", country);
@@ -131,6 +132,11 @@ fn every_answer_is_as_its_schema_says() {
             let impact = answers::key_impact(&view, producer, Some(Timestamp::MIN), when).unwrap();
             check("key-impact.v1.json", &impact);
         }
+        let part = format!("sha256:{}", hash("3"));
+        for asked in [part.as_str(), "pkg:pypi/numpy@2.1.0", "gitCommit:0123456789012345"] {
+            check("impact.v1.json", &answers::impact(&view, asked, when).unwrap());
+        }
+        check("trace.v1.json", &answers::trace(&view, &part, when).unwrap());
         check("keys.v1.json", &answers::keys(&view, when).unwrap());
     }
     for index in 0..view.record.size() {

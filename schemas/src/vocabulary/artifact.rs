@@ -11,7 +11,7 @@ use super::{
     lineage::{Mentions, Relation, Says},
     names::{Code, Name, TextError, is_ascii_of},
     object::{event, object, words},
-    values::{Count, JsonObject, MediaType, Members, Sha256Hex, Uri, is_hex},
+    values::{Count, JsonObject, MediaType, Members, Sha256Hex, Uri, is_commit, is_hex},
     violation::NO_IDENTITY,
 };
 
@@ -145,7 +145,7 @@ fn check_digest(algorithm: &str, digest: &str) -> Result<(), TextError> {
     }
     let (rule, fits) = match algorithm {
         "sha256" | "dirHash" | "omsRoot" => (Sha256Hex::RULE, is_hex(digest, &[64])),
-        "gitCommit" | "gitTree" => ("40 or 64 lower-case hexadecimal digits", is_hex(digest, &[40, 64])),
+        "gitCommit" | "gitTree" => ("40 or 64 lower-case hexadecimal digits", is_commit(digest)),
         _ => ("1 to 256 printable ASCII characters", is_ascii_of(digest, 256, |byte| byte.is_ascii_graphic())),
     };
     if fits { Ok(()) } else { Err(TextError::new(rule, digest)) }

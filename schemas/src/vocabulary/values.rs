@@ -128,6 +128,11 @@ pub(super) fn is_hex(text: &str, lengths: &[usize]) -> bool {
     lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
 }
 
+/// Whether a text is a git commit or tree: 40 or 64 lower-case hexadecimal digits.
+pub fn is_commit(text: &str) -> bool {
+    is_hex(text, &[40, 64])
+}
+
 /// Any JSON value, kept as it came.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -83,6 +83,7 @@ fn found(reader: &mut Reader<'_>, asked: &str) -> Result<Found, AnswerError> {
         Target::Service(service) => Some(seen(reader, service)?),
         Target::Event(index) => named(reader, *index)?,
         Target::Artifact(_) => None,
+        other @ (Target::Listed(..) | Target::Commit(_) | Target::Library { .. }) => return Err(other.unfit(asked)),
     };
     Ok(Found { asked: asked.to_owned(), target: resolved.target, serving, notes: resolved.notes })
 }

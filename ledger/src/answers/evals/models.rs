@@ -42,6 +42,7 @@ pub(super) fn find(reader: &mut Reader<'_>, asked: &str) -> Result<Found, Answer
             artifacts
         }
         Target::Artifact(artifact) => vec![*artifact],
+        other @ (Target::Listed(..) | Target::Commit(_) | Target::Library { .. }) => return Err(other.unfit(asked)),
         Target::Event(index) => {
             let told = reader.told(index)?.ok_or(AnswerError::Erased { index })?;
             match &told.payload {

@@ -16,7 +16,7 @@ use lineal_schemas::vocabulary::{
 };
 
 use crate::answers::{
-    AnswerError, EventRef, NamedDigest,
+    AnswerError, EventRef, InListing, NamedDigest,
     graph::{AHEAD, Identity, Reader, Strong, Told, strong},
     resolve::{Target, main_artifact},
     trace::{Edge, EdgeKind, Node, NodeKind, artifact_node, facts},
@@ -59,6 +59,8 @@ enum Key {
     Run(u64),
 }
 
+mod begin;
+
 struct Walk<'r, 'v> {
     reader: &'r mut Reader<'v>,
     walked: Walked,
@@ -83,31 +85,59 @@ pub(in crate::answers) fn walk_all(
     targets: &[Target],
     max_nodes: usize,
 ) -> Result<Walked, AnswerError> {
-    let mut walk = Walk {
-        reader,
-        walked: Walked::default(),
-        open: VecDeque::new(),
-        drawn: HashSet::new(),
-        measured: BTreeSet::new(),
-        max_nodes: max_nodes.max(1),
-    };
+    let mut walk = Walk::new(reader, max_nodes);
     for target in targets {
         walk.begin(target)?;
     }
-    while !walk.open.is_empty() {
-        let some: Vec<_> = walk.open.drain(..walk.open.len().min(AHEAD)).collect();
-        walk.read_ahead(&some)?;
-        for (at, identity) in some {
-            walk.artifact(at, &identity)?;
+    walk.finish()
+}
+
+/// Walks downstream from a file, and from the folders whose listings have it.
+pub(super) fn walk_listed(
+    reader: &mut Reader<'_>,
+    target: &Target,
+    listings: &[InListing],
+    max_nodes: usize,
+) -> Result<Walked, AnswerError> {
+    let mut walk = Walk::new(reader, max_nodes);
+    walk.begin(target)?;
+    for listing in listings {
+        walk.listed(listing)?;
+    }
+    walk.finish()
+}
+
+impl<'r, 'v> Walk<'r, 'v> {
+    fn new(reader: &'r mut Reader<'v>, max_nodes: usize) -> Self {
+        Self {
+            reader,
+            walked: Walked::default(),
+            open: VecDeque::new(),
+            drawn: HashSet::new(),
+            measured: BTreeSet::new(),
+            max_nodes: max_nodes.max(1),
         }
     }
-    Ok(walk.walked)
+
+    fn finish(mut self) -> Result<Walked, AnswerError> {
+        while !self.open.is_empty() {
+            let some: Vec<_> = self.open.drain(..self.open.len().min(AHEAD)).collect();
+            self.read_ahead(&some)?;
+            for (at, identity) in some {
+                self.artifact(at, &identity)?;
+            }
+        }
+        Ok(self.walked)
+    }
 }
 
 impl Walk<'_, '_> {
     fn begin(&mut self, target: &Target) -> Result<(), AnswerError> {
         match target {
             Target::Artifact(artifact) => self.place_artifact(artifact, NodeKind::Artifact, 0).map(drop),
+            Target::Listed(file, _listings) => self.place_artifact(file, NodeKind::Artifact, 0).map(drop),
+            Target::Commit(commit) => self.begin_at_commit(commit),
+            Target::Library { name, version } => self.begin_at_library(name, version.as_deref()),
             Target::Service(service) => Err(AnswerError::NothingDownstream { what: service.clone() }),
             Target::Event(index) => {
                 let told = self.reader.told(*index)?.ok_or(AnswerError::Erased { index: *index })?;
@@ -236,7 +266,7 @@ impl Walk<'_, '_> {
             },
         };
         if let Some((upstream, edge)) = used {
-            self.draw(Edge { from: at, to: upstream, relation: EdgeKind::Input, ..edge });
+            self.draw(Edge { from: at, to: upstream, ..edge });
         }
         if known.is_some() {
             return Ok(());

@@ -21,6 +21,7 @@ fn relation(edge: &Edge) -> String {
         EdgeKind::BaseModel => "base model",
         EdgeKind::Transform => "transform",
         EdgeKind::Code => "code",
+        EdgeKind::Environment => "environment",
         EdgeKind::Missing => "missing",
     };
     [Some(name), edge.role.as_deref(), edge.share.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ")

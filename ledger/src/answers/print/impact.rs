@@ -23,7 +23,11 @@ fn answer(impact: &Impact) -> String {
         uses.map(|live| &live.name).collect::<std::collections::BTreeSet<_>>().len()
     };
     let (sure, partly, unknown) = (count(Status::Running), count(Status::Partial), count(Status::Unknown));
-    let beside = format!("{}, {}", text::count(impact.models, "model"), text::count(impact.runs, "run"));
+    let folders = match impact.listings.len() {
+        0 => String::new(),
+        count => format!("part of {}, ", text::count(count, "folder")),
+    };
+    let beside = format!("{folders}{}, {}", text::count(impact.models, "model"), text::count(impact.runs, "run"));
     if let Some(strength) = impact.unjoined() {
         let how = strength.as_str();
         return format!(

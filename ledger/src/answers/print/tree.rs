@@ -118,6 +118,7 @@ fn relation(edge: &Edge) -> String {
         EdgeKind::BaseModel => format!("base model, {basis}"),
         EdgeKind::Transform => format!("went through, {basis}"),
         EdgeKind::Code => format!("built from, {basis}"),
+        EdgeKind::Environment => format!("ran with, {basis}"),
         EdgeKind::Missing => "?".to_owned(),
     }
 }

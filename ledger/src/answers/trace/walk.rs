@@ -23,7 +23,7 @@ use lineal_schemas::{
 
 use super::{Edge, EdgeKind, End, Measurement, Node, NodeKind, described::Described, facts, measured};
 use crate::answers::{
-    AnswerError, NamedDigest, flags,
+    AnswerError, InListings, NamedDigest, flags,
     graph::{Identity, Reader, Told, strong},
     resolve::{Target, main_artifact},
     running::{
@@ -177,12 +177,28 @@ impl Walk<'_, '_> {
             Target::Service(service) => self.begin_at_service(service),
             Target::Artifact(artifact) => self.begin_at_artifact(artifact),
             Target::Event(index) => self.begin_at_event(*index),
+            Target::Listed(file, listings) => self.begin_at_file(file, listings),
+            Target::Commit(name) | Target::Library { name, .. } => Err(AnswerError::NotAbout { asked: name.clone() }),
         }
     }
 
     fn begin_at_artifact(&mut self, artifact: &Artifact) -> Result<(), AnswerError> {
         if let Some((at, identity)) = self.place_artifact(artifact, NodeKind::Artifact)? {
             self.step_into(at, identity);
+        }
+        Ok(())
+    }
+
+    /// At a file that only folders have: their ancestry is its own.
+    fn begin_at_file(&mut self, file: &Artifact, listings: &InListings) -> Result<(), AnswerError> {
+        let Some((at, _identity)) = self.place_artifact(file, NodeKind::Artifact)? else { return Ok(()) };
+        for listing in &listings.found {
+            self.note(at, format!("{} has it as {}", listing.tree, listing.paths.join(", ")));
+            // The listing was read: its bytes say so, and no event.
+            let link = Link { basis: Basis::Observed, event: None, ..Link::declared(EdgeKind::PartOf, 0) };
+            if let Some(tree) = listing.artifact() {
+                self.follow(at, &tree, NodeKind::Dataset, link)?;
+            }
         }
         Ok(())
     }
