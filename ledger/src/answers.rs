@@ -2,7 +2,7 @@
 //!
 //! The last step of a committed event. Promises that every answer names the tree size that it was given at, that line 1
 //! of its text is the answer, and that what is not known is said and never left out. Never writes, never opens a file
-//! for a caller that may be far away ([`in_hand`] is for the caller's own side). (docs/DESIGN.md)
+//! for a caller that may be far away ([`in_hand`] and [`recheck()`] are for the caller's own side). (docs/DESIGN.md)
 
 use std::{error::Error as _, fmt};
 
@@ -35,6 +35,7 @@ pub mod key_impact;
 pub mod keys;
 pub mod moment;
 pub mod print;
+pub mod recheck;
 pub mod running;
 pub mod schemas;
 pub mod timeline;
@@ -52,6 +53,7 @@ pub use keys::keys;
 pub use listings::{InListing, InListings};
 pub use moment::{Known, Moment, When};
 pub use print::Style;
+pub use recheck::recheck;
 pub use resolve::{Resolved, Target, in_hand, resolve};
 pub use running::{Running, running};
 pub use suite::{Measured, Slice, slice_of};

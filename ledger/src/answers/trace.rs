@@ -12,7 +12,13 @@ use lineal_schemas::vocabulary::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerError, AsOf, EventRef, NamedDigest, When, flags::Flag, graph::Reader, resolve};
+use super::{
+    AnswerError, AsOf, EventRef, NamedDigest, When,
+    flags::Flag,
+    graph::Reader,
+    recheck::{Recheck, RecheckState},
+    resolve,
+};
 use crate::ledger::View;
 
 pub(super) mod described;
@@ -65,8 +71,12 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// 0: complete, or up to a declared boundary; 1: broken.
-    pub const fn exit_code(&self) -> u8 {
+    /// 0: complete, or up to a declared boundary; 1: broken, or other bytes were found where its own should be.
+    pub fn exit_code(&self) -> u8 {
+        let mut rechecks = self.nodes.iter().flat_map(|node| &node.rechecks);
+        if rechecks.any(|recheck| recheck.state == RecheckState::Mismatch) {
+            return 1;
+        }
         match self.verdict {
             Verdict::Complete | Verdict::Boundary => 0,
             Verdict::Broken => 1,
@@ -173,6 +183,12 @@ pub struct Node {
     /// Where it is, as the event that led here says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
+    /// Where else its bytes are said to be, as the events that describe it say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<String>,
+    /// What its places hold, where the asker looked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rechecks: Vec<Recheck>,
     /// What its identity is good for; absent where the node is no artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strength: Option<Strength>,
@@ -205,6 +221,8 @@ impl Node {
             other_names: Vec::new(),
             digests: Vec::new(),
             uri: None,
+            places: Vec::new(),
+            rechecks: Vec::new(),
             strength: None,
             events: Vec::new(),
             run: None,
@@ -303,6 +321,11 @@ pub struct Edge {
     /// The entry whose event says so; absent where the edge leads to a gap, or where a stored listing says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<u64>,
+}
+
+/// Whether a digest says what the bytes are.
+pub(super) fn is_strong(digest: &NamedDigest) -> bool {
+    Strength::of(&digest.algorithm) == Strength::Strong
 }
 
 /// What an upstream node is to the one downstream.

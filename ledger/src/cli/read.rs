@@ -149,7 +149,7 @@ impl Log {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n  lineal trace model/payments/fraud --dir ledger\n  lineal trace sha256:ab12cd34 --dir ledger\n  lineal trace ./model.json --dir ledger\n  lineal trace service/payments/fraud@eu-1/prod --at 'yesterday 03:12' --dir ledger\n  lineal trace model/payments/fraud --url http://ledger.example:7311\n  lineal trace model/payments/fraud --dot --dir ledger | dot -Tsvg > trace.svg\n\nExit status: 0 complete, or up to a declared boundary; 1 broken; 2 not found or ambiguous."
+    after_help = "Examples:\n  lineal trace service/payments/fraud@eu-1/prod --dir ledger\n  lineal trace model/payments/fraud --dir ledger\n  lineal trace sha256:ab12cd34 --dir ledger\n  lineal trace ./model.json --dir ledger\n  lineal trace model/payments/fraud --recheck --dir ledger\n  lineal trace service/payments/fraud@eu-1/prod --at 'yesterday 03:12' --dir ledger\n  lineal trace model/payments/fraud --url http://ledger.example:7311\n  lineal trace model/payments/fraud --dot --dir ledger | dot -Tsvg > trace.svg\n\nExit status: 0 complete, or up to a declared boundary; 1 broken, or other bytes where its own should be; 2 not found or ambiguous."
 )]
 pub(super) struct Trace {
     #[command(flatten)]
@@ -159,6 +159,9 @@ pub(super) struct Trace {
     /// A service, a name, a digest or the beginning of one, an entry (#17), or a file in hand
     #[arg(value_name = "WHAT")]
     what: String,
+    /// Hash the bytes again that can be reached from here: files and folders that events name as `file:` addresses
+    #[arg(long)]
+    recheck: bool,
     /// Print the graph for Graphviz's dot
     #[arg(long, conflicts_with_all = ["mermaid", "json"])]
     dot: bool,
@@ -171,10 +174,13 @@ impl Trace {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let what = answers::in_hand(&self.what)?.unwrap_or(self.what);
         let when = self.moment.when()?;
-        let trace: answers::Trace = match Reading::of(&self.asked)? {
+        let mut trace: answers::Trace = match Reading::of(&self.asked)? {
             Reading::Running(client) => get_json(&client, &when::path("/v1/trace", &[("x", Some(&what))], when))?,
             Reading::View(view) => answers::trace(&view, &what, when)?,
         };
+        if self.recheck {
+            answers::recheck(&mut trace);
+        }
         let text = |trace: &answers::Trace| match (self.dot, self.mermaid) {
             (true, _) => trace.to_dot(),
             (_, true) => trace.to_mermaid(),

@@ -179,3 +179,51 @@ fn a_corrected_run_is_found_by_what_is_true_of_it() {
     assert_eq!(world.impact(&format!("gitCommit:{COMMIT}")).runs, 0);
     assert_eq!(world.impact(&format!("gitCommit:{OTHER}")).runs, 1);
 }
+
+#[test]
+fn bytes_that_can_be_reached_are_rechecked() {
+    let mut world = World::begin();
+    let folder = world.dir.path().join("my data");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a"), "1").unwrap();
+    std::fs::write(folder.join("b"), "2").unwrap();
+    let tree = world.store_listing(&[("a", "1"), ("b", "2")]);
+    let place = format!("file://{}", folder.to_str().unwrap().replace(' ', "%20"));
+    let data =
+        format!(r#"{{"dataset":{{"uri":"{place}","digest":{{"dirHash":"{tree}"}}}},"name":"dataset/wine/tree"}}"#);
+    world.send("data", "dataset.snapshotted", "dataset/wine/tree", &data);
+    let model = world.dir.path().join("model.bin");
+    std::fs::write(&model, "weights-1").unwrap();
+    world.train_on_tree("run-1", &tree, "weights-1", "");
+    for uri in [format!("file://{}", model.display()), "s3://models/1".to_owned()] {
+        let located = format!(r#"{{"artifact":{{"digest":{{"sha256":"DIGEST(weights-1)"}}}},"uri":"{uri}"}}"#);
+        world.send("data", "artifact.located", "artifact/wine/model", &located);
+    }
+    let asked = hash("weights-1");
+    let rechecked = |world: &World| {
+        let mut trace = world.trace(&asked);
+        assert_eq!(trace.exit_code(), 0);
+        answers::recheck(&mut trace);
+        trace
+    };
+    let trace = rechecked(&world);
+    assert!(trace.answer.ends_with("; bytes of 2 places rechecked, 1 not reachable"), "{}", trace.answer);
+    assert_eq!(trace.exit_code(), 0);
+    let text = trace.to_text(Style::Plain);
+    assert!(text.contains(&format!("dirHash:{tree} (strong, rechecked)")), "{text}");
+    assert!(text.contains(&format!("sha256:{asked} (strong, rechecked)")), "{text}");
+    assert!(text.contains("not reachable: s3://models/1: it is no file or folder here"), "{text}");
+    // One byte more in one file of the folder.
+    std::fs::write(folder.join("b"), "2 ").unwrap();
+    std::fs::remove_file(&model).unwrap();
+    let trace = rechecked(&world);
+    assert!(trace.answer.contains("0 places rechecked, 1 place MISMATCHED, 2 not reachable"), "{}", trace.answer);
+    assert_eq!(trace.exit_code(), 1);
+    let text = trace.to_text(Style::Plain);
+    assert!(text.contains(&format!("MISMATCH: the bytes at {place} have dirHash:")), "{text}");
+    assert!(text.contains(&format!("dirHash:{tree} (strong, declared)")), "{text}");
+    // What is said to be gone is not looked for.
+    let gone = format!(r#"{{"artifact":{{"digest":{{"dirHash":"{tree}"}}}},"uri":"{place}"}}"#);
+    world.send("data", "artifact.destroyed", "artifact/wine/tree", &gone);
+    assert_eq!(rechecked(&world).exit_code(), 0);
+}

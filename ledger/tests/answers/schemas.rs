@@ -136,7 +136,11 @@ fn every_answer_is_as_its_schema_says() {
         for asked in [part.as_str(), "pkg:pypi/numpy@2.1.0", "gitCommit:0123456789012345"] {
             check("impact.v1.json", &answers::impact(&view, asked, when).unwrap());
         }
-        check("trace.v1.json", &answers::trace(&view, &part, when).unwrap());
+        let mut trace = answers::trace(&view, &part, when).unwrap();
+        check("trace.v1.json", &trace);
+        trace.nodes[0].uri = Some("file:///nowhere".to_owned());
+        answers::recheck(&mut trace);
+        check("trace.v1.json", &trace);
         check("keys.v1.json", &answers::keys(&view, when).unwrap());
     }
     for index in 0..view.record.size() {

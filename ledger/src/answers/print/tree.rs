@@ -6,7 +6,9 @@ use lineal_schemas::vocabulary::artifact::Strength;
 
 use super::{Colour, Style, as_of_line, flag_line, label, main_digest, signers};
 use crate::answers::{
-    EventRef, text,
+    EventRef,
+    recheck::{Recheck, RecheckState},
+    text,
     trace::{Edge, EdgeKind, End, Measurement, Node, NodeKind, RunFacts, Trace, Verdict},
 };
 
@@ -127,10 +129,19 @@ fn details(node: &Node, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     for (position, digest) in node.digests.iter().enumerate() {
         let strength = Strength::of(&digest.algorithm);
-        let said = if strength == Strength::Strong { "strong, declared" } else { strength.as_str() };
+        let rechecked = node
+            .rechecks
+            .iter()
+            .any(|recheck| recheck.state == RecheckState::Rechecked && recheck.found.as_ref() == Some(digest));
+        let said = match (strength, rechecked) {
+            (Strength::Strong, true) => "strong, rechecked",
+            (Strength::Strong, false) => "strong, declared",
+            (other, _) => other.as_str(),
+        };
         let same = if position > 0 && strength == Strength::Strong { ", joined" } else { "" };
         lines.push(format!("{}:{} ({said}{same})", digest.algorithm, digest.value));
     }
+    lines.extend(node.rechecks.iter().filter_map(|recheck| recheck_line(recheck, style)));
     if main_digest(&node.digests).is_none()
         && let (Some(uri), Some(strength)) = (&node.uri, node.strength)
     {
@@ -149,6 +160,22 @@ fn details(node: &Node, style: Style) -> Vec<String> {
     lines.extend(node.flags.iter().map(|flag| style.paint(Colour::Red, &format!("! {}", flag_line(flag)))));
     lines.extend(node.notes.iter().map(|note| style.paint(Colour::Yellow, &format!("! {note}"))));
     lines
+}
+
+/// What a place holds that does not hold what it should.
+fn recheck_line(recheck: &Recheck, style: Style) -> Option<String> {
+    let place = &recheck.place;
+    match (recheck.state, &recheck.found) {
+        (RecheckState::Rechecked, _) => None,
+        (RecheckState::Mismatch, found) => {
+            let found = found.as_ref().map(ToString::to_string).unwrap_or_default();
+            Some(style.paint(Colour::Red, &format!("MISMATCH: the bytes at {place} have {found}")))
+        }
+        (RecheckState::Unreachable, _) => {
+            let why = recheck.problem.as_deref().unwrap_or_default();
+            Some(style.paint(Colour::Yellow, &format!("not reachable: {place}: {why}")))
+        }
+    }
 }
 
 fn event_line(event: &EventRef) -> String {

@@ -17,6 +17,9 @@ use crate::answers::{AnswerError, running::all_digests, text};
 /// The most events shown of one artifact; the last ones are.
 const MAX_EVENTS: usize = 20;
 
+/// The most places of one artifact that are told.
+const MAX_PLACES: usize = 20;
+
 /// What accounts for an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Given {
@@ -62,7 +65,7 @@ impl Walk<'_, '_> {
             self.parts_of(at, identity, &mut account)?;
         }
         self.show_events(at, identity);
-        self.gone(at, identity);
+        self.places(at, identity);
         if self.node(at).is_some_and(|node| node.kind == NodeKind::Model) {
             let measured = measured::of_model(self.reader, identity, at);
             self.walked.measurements.extend(measured);
@@ -271,19 +274,33 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// A digest proves identity, not survival: places that the bytes are gone from.
-    fn gone(&mut self, at: usize, identity: &Identity) {
+    /// Where the bytes are said to be. A digest proves identity, not survival: places that they are gone from are noted.
+    fn places(&mut self, at: usize, identity: &Identity) {
         let mut gone: Vec<(String, String)> = Vec::new();
+        let mut places: Vec<String> = Vec::new();
         for told in identity.said.iter().filter(|told| self.reader.has_happened(told)) {
             match &told.payload {
                 Payload::ArtifactDestroyed(destroyed) => {
                     let why = destroyed.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
                     let note = format!("its bytes are gone from {} since {}{why}", destroyed.uri, told.when());
                     gone.push((destroyed.uri.to_string(), note));
+                    places.retain(|place| place != destroyed.uri.as_str());
                 }
-                Payload::ArtifactLocated(located) => gone.retain(|(uri, _note)| uri != located.uri.as_str()),
-                _ => {}
+                Payload::ArtifactLocated(located) => {
+                    gone.retain(|(uri, _note)| uri != located.uri.as_str());
+                    places.push(located.uri.to_string());
+                }
+                _ => places.extend(
+                    identity.mentions(told).filter_map(|own| own.artifact.uri.as_ref()).map(ToString::to_string),
+                ),
             }
+        }
+        places.sort();
+        places.dedup();
+        places.truncate(MAX_PLACES);
+        if let Some(node) = self.node(at) {
+            places.retain(|place| Some(place) != node.uri.as_ref());
+            node.places = places;
         }
         for (_uri, note) in gone {
             self.note(at, note);
