@@ -117,6 +117,7 @@ pub(super) struct Reader<'v> {
     corrections: HashMap<String, Rc<Corrections>>,
     identities: HashMap<Strong, Rc<Identity>>,
     flags: Option<Rc<Flags>>,
+    entries: HashMap<EventDigest, Option<u64>>,
 }
 
 impl<'v> Reader<'v> {
@@ -137,6 +138,7 @@ impl<'v> Reader<'v> {
             corrections: HashMap::new(),
             identities: HashMap::new(),
             flags: None,
+            entries: HashMap::new(),
         })
     }
 
@@ -284,7 +286,17 @@ impl<'v> Reader<'v> {
     }
 
     /// The entry of an event by its digest.
-    pub(super) fn by_event(&self, digest: &EventDigest) -> Result<Option<u64>, AnswerError> {
+    pub(super) fn by_event(&mut self, digest: &EventDigest) -> Result<Option<u64>, AnswerError> {
+        if let Some(known) = self.entries.get(digest) {
+            return Ok(*known);
+        }
+        let found = self.find_event(digest)?;
+        self.entries.insert(*digest, found);
+        Ok(found)
+    }
+
+    /// Looks through all events, which an answer does once for each that it needs.
+    fn find_event(&self, digest: &EventDigest) -> Result<Option<u64>, AnswerError> {
         for index in self.view.index.by_digest(digest.as_bytes())? {
             if index < self.moment.size && self.view.record.get(index)?.entry().event == *digest {
                 return Ok(Some(index));

@@ -78,69 +78,77 @@ pub(super) fn measured(result: &MetricResult, event: u64) -> Measured {
     }
 }
 
-/// What a measurement was made with and on.
+/// A suite, with what its data are called.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) suite: Suite,
+    data: BTreeSet<String>,
+}
+
+/// What a measurement was made with and on, whatever its data are called.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Suite {
     /// The program and its version; nothing where none is named.
     pub(super) harness: Option<String>,
+    /// The program's own digest, where it is known.
+    program: Option<String>,
     /// The data, one digest for each artifact.
     data: BTreeSet<NamedDigest>,
     /// Data that have no strong digest.
     unproven: BTreeSet<String>,
     transform: Option<String>,
-    named: BTreeSet<String>,
+}
+
+impl Named {
+    /// What it is called: `evalkit 2.1 on dataset/wine/held-out sha256:ab12…`.
+    pub(super) fn label(&self) -> String {
+        let harness = self.suite.harness.as_deref().unwrap_or("a program that is not named");
+        let data: Vec<&str> = self.data.iter().map(String::as_str).collect();
+        let data = if data.is_empty() { "data that are not named".to_owned() } else { data.join(", ") };
+        format!("{harness} on {data}")
+    }
 }
 
 impl Suite {
     /// Of an event that announces or makes a measurement.
-    pub(super) fn of(reader: &mut Reader<'_>, told: &Told) -> Result<Option<Self>, AnswerError> {
+    pub(super) fn of(reader: &mut Reader<'_>, told: &Told) -> Result<Option<Named>, AnswerError> {
         let (inputs, harness, transform) = match &told.payload {
             Payload::EvaluationStarted(started) => (&started.inputs, &started.harness, &started.transform),
             Payload::EvaluationCompleted(completed) => (&completed.inputs, &completed.harness, &completed.transform),
             _ => return Ok(None),
         };
         let data = inputs.iter().flatten().filter(|input| is_data(input.role));
-        Self::new(reader, harness.as_ref().map(named), data, transform.as_ref()).map(Some)
+        let program = harness.as_ref().and_then(|harness| harness.artifact.as_ref());
+        let program = program.map(|artifact| key(reader, artifact)).transpose()?;
+        let transform = transform.as_ref().map(|artifact| key(reader, artifact)).transpose()?;
+        let suite = Self { program, transform, ..Self::by(harness.as_ref().map(named)) };
+        suite.on(reader, data).map(Some)
     }
 
     /// Of what a run measured by itself.
-    pub(super) fn of_run(reader: &mut Reader<'_>, run: &RunCompleted) -> Result<Self, AnswerError> {
+    pub(super) fn of_run(reader: &mut Reader<'_>, run: &RunCompleted) -> Result<Named, AnswerError> {
         let measures =
             |input: &&Input| input.role == InputRole::Validation || input.influence() == Influence::Measurement;
         let data = run.inputs.iter().flatten().filter(measures).filter(|input| is_data(input.role));
-        Self::new(reader, Some("the run itself".to_owned()), data, None)
+        Self::by(Some("the run itself".to_owned())).on(reader, data)
     }
 
-    fn new<'i>(
-        reader: &mut Reader<'_>,
-        harness: Option<String>,
-        data: impl Iterator<Item = &'i Input>,
-        transform: Option<&Artifact>,
-    ) -> Result<Self, AnswerError> {
-        let mut suite = Self {
-            harness,
-            data: BTreeSet::new(),
-            unproven: BTreeSet::new(),
-            transform: transform.map(|artifact| key(reader, artifact)).transpose()?,
-            named: BTreeSet::new(),
-        };
+    const fn by(harness: Option<String>) -> Self {
+        Self { harness, program: None, data: BTreeSet::new(), unproven: BTreeSet::new(), transform: None }
+    }
+
+    /// The suite on these data, with what they are called.
+    fn on<'i>(mut self, reader: &mut Reader<'_>, data: impl Iterator<Item = &'i Input>) -> Result<Named, AnswerError> {
+        let mut named = BTreeSet::new();
         for input in data {
             let label = label(reader, &input.artifact)?;
             match reader.identity(&input.artifact)?.and_then(|identity| identity.digests.first().cloned()) {
-                Some(first) => _ = suite.data.insert(first),
-                None => _ = suite.unproven.insert(label.clone()),
+                Some(first) => _ = self.data.insert(first),
+                None => _ = self.unproven.insert(label.clone()),
             }
-            suite.named.insert(label);
+            named.insert(label);
         }
-        Ok(suite)
-    }
-
-    /// What it is called: `evalkit 2.1 on dataset/wine/held-out sha256:ab12…`.
-    pub(super) fn label(&self) -> String {
-        let harness = self.harness.as_deref().unwrap_or("a program that is not named");
-        let data: Vec<&str> = self.named.iter().map(String::as_str).collect();
-        let data = if data.is_empty() { "data that are not named".to_owned() } else { data.join(", ") };
-        format!("{harness} on {data}")
+        Ok(Named { suite: self, data: named })
     }
 
     /// Why numbers of the two can't be compared; nothing where they can.
@@ -155,7 +163,8 @@ impl Suite {
         if self.data != other.data {
             return Some("not comparable: other data".to_owned());
         }
-        if self.harness != other.harness {
+        let other_program = self.program.is_some() && other.program.is_some() && self.program != other.program;
+        if self.harness != other.harness || other_program {
             let name = |suite: &Self| suite.harness.clone().unwrap_or_else(|| "one that is not named".to_owned());
             return Some(format!("not comparable: another program, {} and {}", name(self), name(other)));
         }

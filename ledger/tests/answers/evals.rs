@@ -40,6 +40,13 @@ fn every_attempt_is_told_and_the_last_counts_whatever_it_found() {
     world.evaluate("ev-3", "weights-1", "test", &auc("0.80"));
     world.evaluate("ev-4", "weights-1", "other", &auc("0.70"));
     world.evaluate("ev-5", "elsewhere", "test", &auc("0.99"));
+    // The same data under another name are no other suite.
+    let renamed = r#"{"evaluationId":"ev-6","model":{"digest":{"sha256":"DIGEST(weights-9)"}},"inputs":[{"artifact":{"name":"NAME","digest":{"sha256":"DIGEST(test)"}},"role":"test"}],"results":[{"metric":"auc","value":"0.9"}]}"#;
+    for name in ["held-out", "lucky-draw"] {
+        world.send("evaluator", "evaluation.completed", "model/wine/other", &renamed.replace("NAME", name));
+    }
+    let suites = world.evals("model/wine/other", &[]).suites;
+    assert_eq!((suites.len(), suites[0].attempts), (1, 2));
     let found = world.evals("model/wine/quality@1", &[]);
     let ids: Vec<&str> = found.attempts.iter().map(|attempt| attempt.evaluation_id.as_str()).collect();
     assert_eq!(ids, ["ev-1", "ev-2", "ev-3", "ev-4"]);
@@ -47,7 +54,7 @@ fn every_attempt_is_told_and_the_last_counts_whatever_it_found() {
     assert_eq!((second.announced.as_ref().unwrap().index, &second.finished), (open, &None));
     assert!(found.attempts[3].announced.is_none());
     assert!(found.answer.starts_with("auc 0.70 (n 120000)"), "{}", found.answer);
-    assert!(found.answer.contains("the last of 4 attempts of model/wine/quality v1"), "{}", found.answer);
+    assert!(found.answer.contains("the last result of 4 attempts of model/wine/quality v1"), "{}", found.answer);
     assert!(found.answer.ends_with(", 1 NOT FINISHED"), "{}", found.answer);
     let counts: Vec<_> = found.suites.iter().map(|suite| (suite.attempts, suite.finished)).collect();
     assert_eq!((counts, found.exit_code()), (vec![(3, 2), (1, 1)], 0));

@@ -174,6 +174,11 @@ fn a_moment_is_the_same_over_every_road() {
             let x = format!("x={SUBJECT}&");
             same(asked(&format!("/v1/trace?{x}")), json!(answers::trace(&view, SUBJECT, when).unwrap()));
             same(asked(&format!("/v1/windows?{x}")), json!(answers::windows(&view, SUBJECT, when).unwrap()));
+            let diff = answers::diff(&view, SUBJECT, Some(SUBJECT), when).unwrap();
+            same(asked(&format!("/v1/diff?y={SUBJECT}&{x}")), json!(diff));
+            let slice = answers::slice_of(["country=BR"]).unwrap();
+            let evals = answers::evals(&view, SUBJECT, &slice, when).unwrap();
+            same(asked(&format!("/v1/evals?slice=country%3DBR&{x}")), json!(evals));
             let bounds = (Some(Timestamp::MIN), Some(now));
             let timeline = answers::timeline(&view, SUBJECT, bounds, when).unwrap();
             same(asked(&format!("/v1/timeline?from={}&to={time}&{x}", Timestamp::MIN)), json!(timeline));
@@ -188,6 +193,8 @@ fn a_moment_is_the_same_over_every_road() {
         ("/v1/explain?x=f-000000000000", 404, "unknown-name"),
         ("/v1/key-impact?x=payments-ci&since=tomorrow", 400, "malformed-moment"),
         ("/v1/schemas/none.v1.json", 404, "no-such-path"),
+        ("/v1/diff?x=dataset/payments/transactions", 409, "nothing-to-compare"),
+        ("/v1/evals?x=dataset/payments/transactions&slice=BR", 400, "malformed-slice"),
     ] {
         let reply = served.get(path);
         assert_eq!((reply.status, reply.header("lineal-error")), (status, Some(code)), "{path}");

@@ -24,6 +24,7 @@ use crate::answers::{
 /// The last measurement with a suite.
 struct Last {
     suite: Suite,
+    label: String,
     told: Rc<Told>,
 }
 
@@ -70,7 +71,7 @@ pub(super) fn block(reader: &mut Reader<'_>, before: &Sided, after: &Sided) -> R
 
 /// The last measurement of each model with each suite, and what runs measured by themselves.
 fn measurements(reader: &mut Reader<'_>, side: &Sided) -> Result<Vec<Last>, AnswerError> {
-    let mut last: BTreeMap<(usize, Suite), Rc<Told>> = BTreeMap::new();
+    let mut last: BTreeMap<(usize, Suite), Last> = BTreeMap::new();
     for (at, artifact) in models(reader, side)?.into_iter().enumerate() {
         let Some(identity) = reader.identity(&artifact)? else { continue };
         for told in &identity.said {
@@ -82,15 +83,18 @@ fn measurements(reader: &mut Reader<'_>, side: &Sided) -> Result<Vec<Last>, Answ
             if !is_about || !reader.has_happened(told) {
                 continue;
             }
-            let suite = match &told.payload {
+            let named = match &told.payload {
                 Payload::RunCompleted(run) => Some(Suite::of_run(reader, run)?),
                 _ => Suite::of(reader, told)?,
             };
             // What is said of an artifact stands in the order in which it happened.
-            last.extend(suite.map(|suite| ((at, suite), told.clone())));
+            last.extend(named.map(|named| {
+                let (label, suite) = (named.label(), named.suite);
+                ((at, suite.clone()), Last { suite, label, told: told.clone() })
+            }));
         }
     }
-    Ok(last.into_iter().map(|((_at, suite), told)| Last { suite, told }).collect())
+    Ok(last.into_values().collect())
 }
 
 /// What of a side can have been measured: its models, or what its run made.
@@ -117,7 +121,7 @@ fn pairs(before: Option<&Last>, after: Option<&Last>, not_comparable: Option<Str
         results.map(|result| (Question::of(result), result.clone())).collect::<BTreeMap<_, _>>()
     };
     let (mine, theirs) = (by_question(before), by_question(after));
-    let suite = after.or(before).map_or_else(String::new, |last| last.suite.label());
+    let suite = after.or(before).map_or_else(String::new, |last| last.label.clone());
     let entry = |last: Option<&Last>| last.map_or(0, |last| last.told.index);
     let questions: BTreeSet<&Question> = mine.keys().chain(theirs.keys()).collect();
     let each = questions.into_iter().map(|question| {

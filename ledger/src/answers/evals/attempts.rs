@@ -86,7 +86,7 @@ fn of_model(reader: &Reader<'_>, at: usize, model: &Model) -> Vec<Events> {
 fn tried(reader: &mut Reader<'_>, events: &Events, slice: &Slice) -> Result<Option<Tried>, AnswerError> {
     // What was done counts; where nothing was, what was announced.
     let Some(told) = events.finished.as_ref().or(events.announced.as_ref()) else { return Ok(None) };
-    let Some(suite) = Suite::of(reader, told)? else { return Ok(None) };
+    let Some(named) = Suite::of(reader, told)? else { return Ok(None) };
     let shown = |artifact: &Option<Artifact>| artifact.as_ref().map(identified);
     let (id, baseline, policy) = match &told.payload {
         Payload::EvaluationStarted(started) => (&started.evaluation_id, &started.baseline, &started.policy),
@@ -98,7 +98,7 @@ fn tried(reader: &mut Reader<'_>, events: &Events, slice: &Slice) -> Result<Opti
         evaluation_id: id.to_string(),
         model: events.model,
         at: events.first().map_or_else(|| told.when(), |first| first.when()),
-        suite: suite.label(),
+        suite: named.label(),
         announced: events.announced.as_ref().map(|told| reader.event_ref(told)),
         finished: events.finished.as_ref().map(|told| reader.event_ref(told)),
         baseline: shown(baseline),
@@ -109,7 +109,7 @@ fn tried(reader: &mut Reader<'_>, events: &Events, slice: &Slice) -> Result<Opti
         result_count: results.len(),
         incumbents: Vec::new(),
     };
-    Ok(Some(Tried { attempt, suite }))
+    Ok(Some(Tried { attempt, suite: named.suite }))
 }
 
 /// What an event found.
@@ -139,7 +139,7 @@ pub(super) fn counts(attempts: &[Tried]) -> Vec<SuiteCount> {
     for tried in attempts {
         let at = counts.iter().position(|(suite, _count)| **suite == tried.suite);
         let at = at.unwrap_or_else(|| {
-            counts.push((&tried.suite, SuiteCount { suite: tried.suite.label(), attempts: 0, finished: 0 }));
+            counts.push((&tried.suite, SuiteCount { suite: tried.attempt.suite.clone(), attempts: 0, finished: 0 }));
             counts.len() - 1
         });
         if let Some((_suite, count)) = counts.get_mut(at) {

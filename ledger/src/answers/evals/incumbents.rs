@@ -132,7 +132,7 @@ fn measurements(
         let is_about = matches!(told.payload, Payload::EvaluationCompleted(_))
             && identity.mentions(told).any(|mention| mention.relation == Relation::Subject);
         if is_about && reader.has_happened(told) {
-            all.extend(Suite::of(reader, told)?.map(|suite| (suite, told.clone())));
+            all.extend(Suite::of(reader, told)?.map(|named| (named.suite, told.clone())));
         }
     }
     let all = Rc::new(all);

@@ -28,7 +28,7 @@ pub(in crate::answers) fn line(evals: &Evals) -> String {
     };
     let shown = main_number(evals, last).map(numbered).unwrap_or_default();
     let against = last.incumbents.first().map_or_else(String::new, |incumbent| beside(evals, last, incumbent));
-    format!("{}{shown}{against}: the last of {count}{limit}", at_moment(&evals.as_of))
+    format!("{}{shown}{against}: the last result of {count}{limit}", at_moment(&evals.as_of))
 }
 
 /// The result of an attempt that line 1 shows: the first one for the slice asked for, or over everything.
