@@ -16,7 +16,7 @@
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
 //! | `k` index | a key event |
 //! | `g` commit `\0` index | an event that mentions that commit |
-//! | `m` library `\0` version `\0` index | an event about a run that declares that version of it, by its name in one spelling |
+//! | `p` library `\0` version `\0` index | an event about a run that declares that version of it, by its name in one spelling |
 //! | `c` subject `\0` index | the type's place, of a correction of an event about that subject, and of every event about a service that sees nothing of it |
 //! | `f` index | the type's place, of an event that flags an artifact or clears it |
 //! | `e` environment `\0` moment index | an inventory that was seen then: 1 byte of whether all was, 4 of its part's number, 4 of how many there are, 8 of a digest of its observer |
@@ -57,7 +57,7 @@ use self::{
 };
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 
 /// From how many minutes on an event arrives late. An outbox may well wait for a network that is gone for a while.
 pub const LATE_MINUTES: u32 = 60;
@@ -350,8 +350,8 @@ impl Index {
         let tag = STRONG.iter().position(|known| *known == "dirHash").and_then(|at| u8::try_from(at).ok());
         let prefix = key(b'a', &[&[tag.unwrap_or_default()]]);
         let digest = |name: &Vec<u8>| Some(EventDigest::from_bytes(*name.get(2..)?.first_chunk()?));
-        // One for each way in which events mention it.
-        let names = self.distinct(&prefix, size, limit.saturating_mul(Says::WAYS))?;
+        // A digest stands once for each thing that events say of it.
+        let names = self.distinct(&prefix, size, limit.saturating_mul(3))?;
         let mut trees: Vec<EventDigest> = names.iter().filter_map(digest).collect();
         trees.dedup();
         trees.truncate(limit);

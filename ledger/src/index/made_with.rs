@@ -1,4 +1,4 @@
-//! What events were made with, beside artifacts of strong digests: commits, and versions of libraries; the keys `g`, `m`.
+//! What events were made with, beside artifacts of strong digests: commits, and versions of libraries; the keys `g`, `p`.
 //!
 //! The step from entry to answer that makes "which runs had this library?" a lookup. Promises every commit that an event
 //! mentions anywhere, and every version that a run declares, itself or in the data of a correction. Never judges whether
@@ -50,11 +50,14 @@ pub(super) fn keys(payload: &Payload) -> BTreeSet<Vec<u8>> {
     }
     let versions = environment(payload).and_then(|environment| environment.versions.as_ref()).map(Table::as_map);
     keys.extend(versions.into_iter().flatten().map(|(name, version)| library_key(name.as_str(), version.as_str())));
+    if let Payload::RecordCorrected(corrected) = payload {
+        keys.extend(corrected_keys(corrected.data.as_str()));
+    }
     keys
 }
 
 /// The keys of the data of a correction, whatever type it corrects: that is only known from the other event.
-pub(super) fn corrected_keys(data: &str) -> BTreeSet<Vec<u8>> {
+fn corrected_keys(data: &str) -> BTreeSet<Vec<u8>> {
     let mut keys = BTreeSet::new();
     let mut waiting = vec![serde_json::from_str(data).unwrap_or_default()];
     while let Some(value) = waiting.pop() {
@@ -84,7 +87,7 @@ fn commit_key(digest: &str) -> Vec<u8> {
 }
 
 fn library_key(name: &str, version: &str) -> Vec<u8> {
-    key(b'm', &[normal(name).as_bytes(), b"\0", version.as_bytes(), b"\0"])
+    key(b'p', &[normal(name).as_bytes(), b"\0", version.as_bytes(), b"\0"])
 }
 
 impl Index {
@@ -101,7 +104,7 @@ impl Index {
 
     /// Versions of a library that runs below `size` declare, at most `limit`.
     pub fn versions(&self, library: &str, size: u64, limit: usize) -> Result<Vec<String>, StoreError> {
-        let prefix = key(b'm', &[normal(library).as_bytes(), b"\0"]);
+        let prefix = key(b'p', &[normal(library).as_bytes(), b"\0"]);
         let found = self.distinct(&prefix, size, limit)?;
         Ok(found.iter().map(|name| text_of(name.get(prefix.len()..))).collect())
     }

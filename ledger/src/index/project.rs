@@ -56,7 +56,6 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
     event.put_about(event.subject)?;
     event.put_seen((facts.time, entry.received))?;
     event.put_mentioned()?;
-    event.put_made_with();
     event.put_typed()
 }
 
@@ -130,22 +129,13 @@ impl Event<'_, '_> {
                 self.put_served(&artifact, self.subject, self.span)?;
             }
         }
+        for prefix in made_with::keys(self.payload) {
+            self.batch.put([prefix.as_slice(), &self.index.to_be_bytes()].concat(), []);
+        }
         for attachment in self.payload.attachments() {
             self.batch.put(attachment_key(attachment), self.index.to_be_bytes());
         }
         Ok(())
-    }
-
-    /// The commits and libraries that it names.
-    fn put_made_with(&mut self) {
-        let index = self.index.to_be_bytes();
-        let mut keys = made_with::keys(self.payload);
-        if let Payload::RecordCorrected(corrected) = self.payload {
-            keys.extend(made_with::corrected_keys(corrected.data.as_str()));
-        }
-        for key in keys {
-            self.batch.put([key.as_slice(), &index].concat(), []);
-        }
     }
 
     /// Leads from an artifact to a service.
@@ -235,9 +225,6 @@ pub(super) enum Says {
 }
 
 impl Says {
-    /// How many there are.
-    pub(super) const WAYS: usize = 3;
-
     /// From its place in a key.
     pub(super) const fn of(byte: u8) -> Option<Self> {
         match byte {

@@ -76,7 +76,17 @@ pub(in crate::answers) fn walk(
     target: &Target,
     max_nodes: usize,
 ) -> Result<Walked, AnswerError> {
-    walk_all(reader, std::slice::from_ref(target), max_nodes)
+    walk_from(reader, std::slice::from_ref(target), &[], max_nodes)
+}
+
+/// Walks downstream from a file and from the folders whose listings have it.
+pub(super) fn walk_listed(
+    reader: &mut Reader<'_>,
+    target: &Target,
+    listings: &[InListing],
+    max_nodes: usize,
+) -> Result<Walked, AnswerError> {
+    walk_from(reader, std::slice::from_ref(target), listings, max_nodes)
 }
 
 /// Walks downstream from several targets; each is at no distance, and none needs to lead anywhere.
@@ -85,50 +95,37 @@ pub(in crate::answers) fn walk_all(
     targets: &[Target],
     max_nodes: usize,
 ) -> Result<Walked, AnswerError> {
-    let mut walk = Walk::new(reader, max_nodes);
-    for target in targets {
-        walk.begin(target)?;
-    }
-    walk.finish()
+    walk_from(reader, targets, &[], max_nodes)
 }
 
-/// Walks downstream from a file, and from the folders whose listings have it.
-pub(super) fn walk_listed(
+fn walk_from(
     reader: &mut Reader<'_>,
-    target: &Target,
+    targets: &[Target],
     listings: &[InListing],
     max_nodes: usize,
 ) -> Result<Walked, AnswerError> {
-    let mut walk = Walk::new(reader, max_nodes);
-    walk.begin(target)?;
+    let mut walk = Walk {
+        reader,
+        walked: Walked::default(),
+        open: VecDeque::new(),
+        drawn: HashSet::new(),
+        measured: BTreeSet::new(),
+        max_nodes: max_nodes.max(1),
+    };
+    for target in targets {
+        walk.begin(target)?;
+    }
     for listing in listings {
         walk.listed(listing)?;
     }
-    walk.finish()
-}
-
-impl<'r, 'v> Walk<'r, 'v> {
-    fn new(reader: &'r mut Reader<'v>, max_nodes: usize) -> Self {
-        Self {
-            reader,
-            walked: Walked::default(),
-            open: VecDeque::new(),
-            drawn: HashSet::new(),
-            measured: BTreeSet::new(),
-            max_nodes: max_nodes.max(1),
+    while !walk.open.is_empty() {
+        let some: Vec<_> = walk.open.drain(..walk.open.len().min(AHEAD)).collect();
+        walk.read_ahead(&some)?;
+        for (at, identity) in some {
+            walk.artifact(at, &identity)?;
         }
     }
-
-    fn finish(mut self) -> Result<Walked, AnswerError> {
-        while !self.open.is_empty() {
-            let some: Vec<_> = self.open.drain(..self.open.len().min(AHEAD)).collect();
-            self.read_ahead(&some)?;
-            for (at, identity) in some {
-                self.artifact(at, &identity)?;
-            }
-        }
-        Ok(self.walked)
-    }
+    Ok(walk.walked)
 }
 
 impl Walk<'_, '_> {
