@@ -60,6 +60,9 @@ pub struct Flagged {
     pub digests: Vec<NamedDigest>,
     /// From what serves upstream to what is flagged; one step where that serves itself.
     pub way: Vec<String>,
+    /// The entries whose events lead from each step to the next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<u64>,
     /// The flags that stand on it.
     pub flags: Vec<Flag>,
 }
@@ -194,16 +197,21 @@ impl Tainted {
         let Some(identity) = identity else {
             let node = artifact_node(reader, artifact, None, NodeKind::Artifact)?;
             let what = print::label(&node);
-            let flagged = Flagged { way: vec![what.clone()], what, digests: node.digests, flags: node.flags };
+            let (way, entries) = (vec![what.clone()], Vec::new());
+            let flagged = Flagged { way, entries, what, digests: node.digests, flags: node.flags };
             return Ok(Some(flagged).filter(|flagged| !flagged.flags.is_empty()).into_iter().collect());
         };
         let found = self.walks.iter().filter_map(|walked| {
-            let labels = way(&walked.edges, walked.place_of(&identity)?).into_iter();
+            let steps = way(&walked.edges, walked.place_of(&identity)?);
             let root = walked.nodes.first()?;
+            let pairs = steps.iter().zip(steps.iter().skip(1));
+            let edges =
+                pairs.filter_map(|(from, to)| walked.edges.iter().find(|edge| edge.from == *from && edge.to == *to));
             Some(Flagged {
                 what: print::label(root),
                 digests: root.digests.clone(),
-                way: labels.filter_map(|at| walked.nodes.get(at)).map(print::label).collect(),
+                entries: edges.filter_map(|edge| edge.event).collect(),
+                way: steps.iter().filter_map(|at| walked.nodes.get(*at)).map(print::label).collect(),
                 flags: root.flags.clone(),
             })
         });

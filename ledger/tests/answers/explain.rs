@@ -35,7 +35,7 @@ fn a_finding_is_explained_by_its_rule_and_its_events_in_order() {
     let explained = explain(&world, &finding.id).finding.unwrap();
     assert_eq!(explained.finding.id, finding.id);
     let order: Vec<u64> = explained.finding.evidence.iter().map(|evidence| evidence.event.index).collect();
-    assert_eq!(order, [flag - 1, flag], "it was seen, and flagged after that");
+    assert_eq!(order, [flag - 3, flag - 1, flag], "it was trained, seen, and flagged after that");
     assert!(explained.ask_on.contains(&format!("lineal impact sha256:{}", hash("red"))), "{:?}", explained.ask_on);
     assert!(!explained.mend.is_empty());
     // At the moment that it was given for; before, and once it is mended, there is none of that id.

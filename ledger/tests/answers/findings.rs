@@ -62,9 +62,10 @@ fn what_is_live_on_flagged_data_is_critical_and_shown_with_the_way_to_it() {
     let mut world = sound();
     let (flag, _event) = world.flag("red", "poisoned", "");
     let finding = one(&world, Rule::LiveOnFlaggedData);
-    assert_eq!((finding.severity, roles(&finding)), (Severity::Critical, vec!["flagged", "observed"]));
+    assert_eq!((finding.severity, roles(&finding)), (Severity::Critical, vec!["flagged", "leads to it", "observed"]));
     assert_eq!(finding.evidence[0].event.index, flag);
     assert!(finding.line.contains("<- job/wine/train run run-1 <- dataset/wine/red"), "{}", finding.line);
+    assert_eq!(finding.evidence[1].event.kind, "run.completed", "once, though two steps of the way are its own");
     assert_eq!(finding.services, [SERVICE]);
     assert_eq!(findings(&world).exit_code(), 1);
     // The same as long as it is about the same; another flag on the same data changes nothing of that.
@@ -381,6 +382,22 @@ fn what_could_not_be_looked_at_is_no_health() {
     let mut found = findings(&sound());
     found.undecided.push("model/wine/quality: more than 10000 artifacts and runs are upstream of it".to_owned());
     assert_eq!(found.exit_code(), 2);
+}
+
+/// Whoever reads a finding looks its rule up.
+#[test]
+fn every_rule_is_in_the_schema_and_on_the_page() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ANSWERS.md")).unwrap();
+    let common = answers::schemas::schema("common.v1.json").unwrap();
+    let common: serde_json::Value = serde_json::from_str(common).unwrap();
+    let rules = common["$defs"]["rule"]["oneOf"].as_array().unwrap();
+    assert_eq!(rules.len(), Rule::ALL.len());
+    for rule in Rule::ALL {
+        let row = format!("| `{}` | {}", rule.as_str(), rule.severity().as_str());
+        assert!(page.contains(&row), "{row}");
+        assert!(rules.iter().any(|known| known["const"] == rule.as_str()), "{row}");
+        assert_eq!(serde_json::to_value(rule).unwrap(), rule.as_str());
+    }
 }
 
 /// A model that two services serve is wrong once.

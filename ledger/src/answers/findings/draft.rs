@@ -41,6 +41,11 @@ impl Draft {
         Self { rule, severity: None, about, line, service, artifact: None, evidence: Vec::new() }
     }
 
+    /// Whether an event shows it already.
+    pub(super) fn has(&self, told: &Told) -> bool {
+        self.evidence.iter().any(|(_role, known)| known.index == told.index)
+    }
+
     fn id(&self) -> String {
         let mut text = self.rule.as_str().to_owned();
         for part in &self.about {

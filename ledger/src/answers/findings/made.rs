@@ -111,6 +111,10 @@ fn flagged(
         for flag in &flagged.flags {
             draft.evidence.extend(reader.told(flag.event.index)?.map(|told| ("flagged", told)));
         }
+        for index in flagged.entries.iter().rev().take(MAX_EVIDENCE) {
+            let told = reader.told(*index)?;
+            draft.evidence.extend(told.filter(|told| !draft.has(told)).map(|told| ("leads to it", told)));
+        }
         draft.evidence.push(live.observed());
         draft.artifact = Some((flagged.what, flagged.digests));
         gathered.add(reader, draft);
