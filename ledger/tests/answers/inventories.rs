@@ -92,6 +92,17 @@ fn what_was_seen_in_part_proves_nothing_of_the_rest() {
         (1, elsewhere),
         "of its own place alone"
     );
+    // Said twice is said; what another part says of another number of parts is not whole.
+    world.observe(SERVICE, &serving("weights-1"), "");
+    let at = world.clock.wall();
+    world.send("observer", "inventory.observed", name, &part(1, "", at));
+    world.send("observer", "inventory.observed", name, &part(2, "", at).replace(r#""of":2"#, r#""of":3"#));
+    assert_eq!(world.running().services.len(), 2);
+    let at = world.clock.wall();
+    for number in [1, 1, 2] {
+        world.send("observer", "inventory.observed", name, &part(number, "", at));
+    }
+    assert_eq!(world.running().services.len(), 1);
     // What is seen of it in part is back.
     world.inventory(&[(NAME, &serving("weights-1"))], false, "");
     let running = world.running();
@@ -137,6 +148,9 @@ fn an_inventory_is_corrected_for_its_services() {
     assert_eq!((digest(&world), world.running().services.len()), (hash("weights-1"), 2));
     world.send("observer", "record.corrected", name, &format!(r#"{{"corrects":"{event}","data":{}}}"#, data("")));
     assert_eq!(world.running().ended.len(), 1, "it was not listed after all");
+    let moved = data("").replace(&at.to_string(), &world.clock.wall().to_string());
+    world.send("observer", "record.corrected", name, &format!(r#"{{"corrects":"{event}","data":{moved}}}"#));
+    assert!(world.running().ended.is_empty(), "nobody looked then");
 }
 
 #[test]

@@ -3,15 +3,12 @@
 //! Promises that absence takes an inventory that says of itself that all was seen, with every part of it on the record and
 //! none of them erased: what was seen in part proves nothing of the rest. What is absent has ended until it is seen again.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::collections::{BTreeMap, BTreeSet};
 
 use lineal_schemas::{timestamp::Timestamp, vocabulary::Payload};
 
 use crate::{
-    answers::{
-        AnswerError,
-        graph::{Reader, Told},
-    },
+    answers::{AnswerError, graph::Reader},
     index::{
         inventories::{Part, Parts},
         seen::Glimpse,
@@ -48,7 +45,7 @@ pub(super) fn first(
             break;
         }
         for whole in wholes(&parts) {
-            if let Some(gone) = does_not_list(reader, &whole, service)?.filter(|gone| gone.at > after) {
+            if let Some(gone) = does_not_list(reader, &whole, at, service)?.filter(|gone| gone.at > after) {
                 return Ok(Some(gone));
             }
         }
@@ -68,33 +65,32 @@ fn wholes(parts: &Parts) -> Vec<Vec<u64>> {
         .filter_map(|mut parts| {
             parts.sort_by_key(|(_index, part)| part.number);
             let of = parts.first().map_or(0, |(_index, part)| part.of.max(1));
-            let numbered = (1..=of)
-                .zip(&parts)
-                .all(|(number, (_index, part))| part.number.max(1) == number && part.of.max(1) == of);
-            let is_whole =
-                parts.iter().all(|(_index, part)| part.complete) && numbered && usize::try_from(of) == Ok(parts.len());
+            let numbers: BTreeSet<u32> = parts.iter().map(|(_index, part)| part.number.max(1)).collect();
+            // Said twice is said: numbers from 1 to `of`, each at least once.
+            let numbered = usize::try_from(of) == Ok(numbers.len()) && numbers.last() == Some(&of);
+            let is_whole = numbered && parts.iter().all(|(_index, part)| part.complete && part.of.max(1) == of);
             is_whole.then(|| parts.into_iter().map(|(index, _part)| index).collect())
         })
         .collect()
 }
 
 /// That none of an inventory's events lists a service, as they are known now; with the first of them.
-fn does_not_list(reader: &mut Reader<'_>, indices: &[u64], service: &str) -> Result<Option<Glimpse>, AnswerError> {
-    let mut all: Vec<Rc<Told>> = Vec::new();
+fn does_not_list(
+    reader: &mut Reader<'_>,
+    indices: &[u64],
+    at: Timestamp,
+    service: &str,
+) -> Result<Option<Glimpse>, AnswerError> {
+    let mut last_received = Timestamp::MIN;
     for index in indices {
         let Some(told) = reader.told(*index)? else { return Ok(None) };
-        // What a correction moved to another time or made incomplete proves nothing here.
         let Payload::InventoryObserved(inventory) = &told.payload else { return Ok(None) };
-        if !inventory.complete || inventory.listed(service).is_some() {
+        // What a correction moved to another time or made incomplete proves nothing here.
+        let is_there = inventory.observed_at.timestamp().unwrap_or(told.time) == at;
+        if !is_there || !inventory.complete || inventory.listed(service).is_some() {
             return Ok(None);
         }
-        all.push(told);
+        last_received = last_received.max(told.entry.received);
     }
-    let seen = |told: &Rc<Told>| match &told.payload {
-        Payload::InventoryObserved(inventory) => inventory.observed_at.timestamp(),
-        _ => None,
-    };
-    let received = all.iter().map(|told| told.entry.received).max();
-    let Some((first, received)) = all.first().zip(received) else { return Ok(None) };
-    Ok(seen(first).map(|at| Glimpse::end(first.index, at.min(received))))
+    Ok(indices.first().map(|first| Glimpse::end(*first, at.min(last_received))))
 }
