@@ -140,7 +140,9 @@ pub struct FormerUse {
     pub name: String,
     /// Position of the artifact.
     pub serves: usize,
-    /// The last event that named it there.
+    /// When it was last seen there, or asked for.
+    pub at: Timestamp,
+    /// The event that says so.
     pub event: EventRef,
     /// Whether it was seen there, and not only asked for.
     pub observed: bool,

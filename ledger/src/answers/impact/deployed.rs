@@ -22,7 +22,7 @@ use crate::{
         },
         trace::{Edge, EdgeKind, Node, NodeKind},
     },
-    index::seen::Span,
+    index::seen::{Glimpse, Span},
 };
 
 /// The most looks at one service among which the last one that named something is searched for.
@@ -136,16 +136,21 @@ fn former(
     digests: &BTreeSet<Strong>,
 ) -> Result<Option<FormerUse>, AnswerError> {
     for index in seen_with(reader, service, digests)? {
-        let Some(told) = reader.told(index)?.filter(|told| reader.has_happened(told)) else { continue };
-        if let Some(serves) = names(reader, walked, &told, service)? {
+        let Some(told) = reader.told(index)? else { continue };
+        // What was seen then can have been told later.
+        let seen = Glimpse::of(index, &told.payload, service, (told.time, told.entry.received));
+        let at = seen.map_or_else(|| told.when(), |seen| seen.at);
+        if reader.moment().is_past(at)
+            && let Some(serves) = names(reader, walked, &told, service)?
+        {
             let event = reader.event_ref(&told);
-            return Ok(Some(FormerUse { name: service.to_owned(), serves, event, observed: true }));
+            return Ok(Some(FormerUse { name: service.to_owned(), serves, at, event, observed: true }));
         }
     }
     for told in reader.happened(service, &["deployment.requested"])? {
         if let Some(serves) = names(reader, walked, &told, service)? {
-            let event = reader.event_ref(&told);
-            return Ok(Some(FormerUse { name: service.to_owned(), serves, event, observed: false }));
+            let (at, event) = (told.when(), reader.event_ref(&told));
+            return Ok(Some(FormerUse { name: service.to_owned(), serves, at, event, observed: false }));
         }
     }
     Ok(None)

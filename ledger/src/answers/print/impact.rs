@@ -83,7 +83,8 @@ pub(super) fn text(impact: &Impact, style: Style) -> String {
     for former in &impact.former {
         let what = impact.nodes.get(former.serves).map_or_else(String::new, label);
         let how = if former.observed { "no longer seen" } else { "asked for, never seen" };
-        lines.push(format!("  {}  {how}: {what} (#{} {})", former.name, former.event.index, former.event.time));
+        let (name, at, index) = (&former.name, former.at, former.event.index);
+        lines.push(format!("  {name}  {how}: {what} (last at {at}, #{index})"));
     }
     let middle: Vec<&Node> = impact.nodes.iter().skip(1).filter(|node| !is_service(node)).collect();
     if !middle.is_empty() {
