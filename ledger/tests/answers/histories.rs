@@ -23,7 +23,11 @@ impl World {
     }
 
     fn request(&mut self, model: &str) -> (u64, EventDigest) {
-        let data = format!(r#"{{"service":"{SERVICE}","servingSet":[{}],"door":"argo-cd"}}"#, serving(model));
+        self.request_through("argo-cd", model)
+    }
+
+    fn request_through(&mut self, door: &str, model: &str) -> (u64, EventDigest) {
+        let data = format!(r#"{{"service":"{SERVICE}","servingSet":[{}],"door":"{door}"}}"#, serving(model));
         self.send_event("deployer", "deployment.requested", SERVICE, &data)
     }
 }
@@ -71,6 +75,73 @@ fn a_change_that_nobody_asked_for_is_reverted_too() {
     world.observe(SERVICE, &serving("weights-1"), "");
     let kinds = of_kind(&world.timeline(SERVICE));
     assert_eq!(kinds.last(), Some(&Reverted), "{kinds:?}");
+}
+
+/// No door knows of another: what was asked for with `kubectl` did not replace what `argo-cd` was asked for, and hid that
+/// the sync had put it back.
+#[test]
+fn what_one_door_put_through_again_against_another_is_reverted() {
+    let mut world = World::begin();
+    let (by_argo, _digest) = world.request("weights-2");
+    world.observe(SERVICE, &serving("weights-2"), "");
+    world.request_through("kubectl", "weights-1");
+    // Before the one that was asked for last was there, the other one is only still there.
+    world.observe(SERVICE, &serving("weights-3"), "");
+    world.observe(SERVICE, &serving("weights-2"), "");
+    assert!(!of_kind(&world.timeline(SERVICE)).contains(&Reverted));
+    world.observe(SERVICE, &serving("weights-1"), "");
+    world.observe(SERVICE, &serving("weights-2"), "");
+    let timeline = world.timeline(SERVICE);
+    let last = timeline.lines.last().unwrap();
+    assert_eq!((last.kind, last.regarding), (Reverted, Some(by_argo)), "{}", timeline.to_text(Style::Plain));
+    // It goes on: what was asked for last is back, and so is what stands in its way.
+    world.observe(SERVICE, &serving("weights-1"), "");
+    world.observe(SERVICE, &serving("weights-3"), "");
+    let kinds = of_kind(&world.timeline(SERVICE));
+    assert_eq!(kinds[kinds.len() - 2..], [Reverted, Observed], "nobody had asked for the third");
+}
+
+#[test]
+fn what_the_same_door_was_asked_for_before_is_replaced() {
+    let mut world = World::begin();
+    world.request("weights-1");
+    world.observe(SERVICE, &serving("weights-1"), "");
+    world.request("weights-2");
+    world.observe(SERVICE, &serving("weights-2"), "");
+    world.observe(SERVICE, &serving("weights-1"), "");
+    let kinds = of_kind(&world.timeline(SERVICE));
+    assert_eq!(kinds.last(), Some(&Observed), "{kinds:?}");
+}
+
+#[test]
+fn what_has_no_strong_digest_is_unknown_and_not_a_no() {
+    let mut world = World::deployed();
+    let vendor = r#"{"model":{"uri":"https://api.vendor.example/reader"},"name":"model/wine/reader","external":true}"#;
+    world.send("trainer", "model.registered", "model/wine/reader", vendor);
+    let windows = world.windows("model/wine/reader");
+    assert_eq!((windows.exit_code(), windows.unjoined, windows.warnings.len()), (2, true, 1));
+    assert!(windows.answer.starts_with("UNKNOWN where"), "{}", windows.answer);
+    assert_eq!(world.timeline("model/wine/reader").warnings, windows.warnings);
+    let impact = answers::impact(&world.view(), "model/wine/reader", world.clock.wall()).unwrap();
+    assert_eq!((impact.exit_code(), impact.answer.starts_with("UNKNOWN what rests on")), (2, true));
+    // A later registration under the same name has one: it has a history, and the other is not forgotten.
+    world.register("model/wine/reader", "2", "weights-1", "");
+    let windows = world.windows("model/wine/reader");
+    assert_eq!((windows.exit_code(), windows.unjoined, windows.warnings.len()), (0, false, 1));
+}
+
+#[test]
+fn a_name_of_several_has_the_history_of_all_and_says_so() {
+    let mut world = World::deployed();
+    assert_eq!(world.windows("model/wine/quality").warnings, [""; 0]);
+    world.train("run-2", "red", "weights-2");
+    world.register("model/wine/quality", "2", "weights-2", "");
+    world.observe(SERVICE, &serving("weights-2"), "");
+    let windows = world.windows("model/wine/quality");
+    assert_eq!(windows.windows.len(), 2);
+    assert!(windows.warnings[0].contains("has named 2 different digests"), "{:?}", windows.warnings);
+    assert_eq!(world.timeline("model/wine/quality").warnings, windows.warnings);
+    assert_eq!(world.windows(&hash("weights-2")).warnings, [""; 0]);
 }
 
 #[test]

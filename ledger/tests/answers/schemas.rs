@@ -54,6 +54,8 @@ fn check(name: &str, answer: &impl Serialize) {
 /// A ledger whose answers have nearly every member that answers can have.
 fn eventful() -> World {
     let mut world = World::deployed();
+    let reader = r#"{"model":{"uri":"https://api.vendor.example/reader"},"name":"model/wine/reader","external":true}"#;
+    world.send("trainer", "model.registered", "model/wine/reader", reader);
     world.train("run-2", "red", "weights-2");
     world.register("model/wine/quality", "2", "weights-2", r#","supplier":"Vendor","external":true"#);
     for (version, files) in [("1", &[("a", "1"), ("b", "2")]), ("2", &[("a", "1"), ("c", "3")])] {
@@ -105,7 +107,7 @@ fn every_answer_is_as_its_schema_says() {
     let past = When { at: Some(Timestamp::from_millis(now.as_millis() - 620_000)), ..now.into() };
     for when in [now.into(), past] {
         check("running.v1.json", &answers::running(&view, Some("prod"), when).unwrap());
-        for asked in [SERVICE, "model/wine/quality", "dataset/wine/red"] {
+        for asked in [SERVICE, "model/wine/quality", "dataset/wine/red", "model/wine/reader"] {
             check("trace.v1.json", &answers::trace(&view, asked, when).unwrap());
             let bounds = (Some(Timestamp::MIN), Some(now));
             check("timeline.v1.json", &answers::timeline(&view, asked, bounds, when).unwrap());

@@ -69,7 +69,7 @@ impl Night {
     /// What was seen after the hand and after the sync; then what must be told, however the hand was told of.
     fn ends(self, asked_by_hand: &str) {
         let Self { stage, full, .. } = self;
-        stage.observe(SERVICE, KUBECTL - 1, &["--model", "m1.bin", "--next-within", "86400"]);
+        let seen = stage.observe(SERVICE, KUBECTL - 1, &["--model", "m1.bin", "--next-within", "86400"]).index();
         stage.observe(SERVICE, SYNC, &["--model", "m2.bin", "--next-within", "86400"]);
         let now = stage.ask(&["running"]);
         now.exits(0).answers(&[SERVICE, V2, &format!("since {}", stage.ago(SYNC))]).is_silent_on(&[V1]);
@@ -82,6 +82,9 @@ impl Night {
         // Between the hand and the sync, the old one did run.
         let between = stage.ask(&["running", "--at", &stage.ago(KUBECTL - 5)]);
         between.exits(0).answers(&[V1, asked_by_hand]).is_silent_on(&[V2]);
+        // Whoever asked before the sync was seen could not know of it.
+        let known = stage.ask(&["timeline", SERVICE, "--known-at", &seen.to_string()]);
+        known.exits(0).answers(&["->", V1]).is_silent_on(&["REVERTED"]);
         stage.end();
     }
 }

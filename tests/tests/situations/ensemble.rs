@@ -70,7 +70,12 @@ fn every_member_is_told_with_its_own_data() {
     trace.is_silent_on(&["left v1", "share"]);
     stage.ask(&["impact", "right-1.csv"]).exits(0).answers(&["1 LIVE", SERVICE, "dataset/shop/right v1"]);
     let replaced = stage.ask(&["impact", "left-1.csv"]);
-    replaced.exits(1).answers(&["nothing that is seen to run"]).has_line(&[SERVICE, "no longer seen", "left v1"]);
+    replaced.exits(1).answers(&["nothing that is seen to run"]).has_line(&[
+        SERVICE,
+        "no longer seen",
+        "left v1",
+        &stage.ago(3 * HOUR),
+    ]);
     stage.ask(&["impact", "votes.json"]).exits(0).answers(&["1 LIVE", SERVICE]);
     stage.end();
 }
