@@ -289,6 +289,38 @@ fn a_name_that_moved_is_said_to_have_moved() {
     assert_eq!(world.trace("model/wine/quality@1").nodes[0].digests[0].value, hash("weights-1"));
 }
 
+/// A folder in a store that is written anew each night: a trace showed a digest, and nothing said that nobody finds its
+/// bytes there any more.
+#[test]
+fn a_place_that_was_written_anew_is_said_to_hold_other_bytes() {
+    let mut world = World::begin();
+    let notes = |world: &World, content: &str| world.trace(&hash(content)).nodes[0].notes.clone();
+    let night = |world: &mut World, name: &str, content: &str, place: &str| {
+        let data =
+            format!(r#"{{"dataset":{{"digest":{{"sha256":"DIGEST({content})"}},"uri":"{place}"}},"name":"{name}"}}"#);
+        world.send("data", "dataset.snapshotted", name, &data)
+    };
+    let (name, place) = ("dataset/wine/red", "s3://lake/red");
+    night(&mut world, name, "first", place);
+    night(&mut world, name, "first", place);
+    night(&mut world, name, "second", "s3://lake/another");
+    night(&mut world, "dataset/wine/white", "white", place);
+    assert_eq!(notes(&world, "first"), [""; 0], "the same bytes, another place, another name");
+    let then = world.clock.wall();
+    let third = night(&mut world, name, "third", place);
+    night(&mut world, name, "fourth", place);
+    let [note] = <[String; 1]>::try_from(notes(&world, "first")).unwrap();
+    let since = Timestamp::from_millis(then.as_millis() + 1_000);
+    assert_eq!(note, format!("{place} holds other bytes since {since} (#{third})"));
+    assert_eq!(notes(&world, "fourth"), [""; 0], "it is there still");
+    let when = answers::When { at: Some(then), ..world.clock.wall().into() };
+    let past = answers::trace(&world.view(), &hash("first"), when).unwrap();
+    assert_eq!(past.nodes[0].notes, [""; 0], "then it was there");
+    // Put back, it is there again.
+    night(&mut world, name, "first", place);
+    assert_eq!(notes(&world, "first"), [""; 0]);
+}
+
 #[test]
 fn an_unknown_name_comes_with_near_ones_and_an_ambiguous_one_with_all() {
     let mut world = World::deployed();

@@ -8,6 +8,8 @@
 //! model served. Wrong would be the newest night alone, a service from before the file among those that are hit, or a model
 //! that has been replaced among those that run.
 
+use lineal_tests::programs::run;
+
 use super::stage::{DAY, HOUR, Stage};
 
 const NAME: &str = "dataset/shop/transactions";
@@ -62,6 +64,9 @@ fn each_night_is_told_by_itself_and_the_windows_of_each_model() {
     let flag = stage.ci(&[&flag[..], &since].concat()).index();
     let said = stage.ask(&["timeline", "lake/part-0017.csv"]);
     said.exits(0).has_line(&["artifact.flagged artifact/shop/part-0017", &format!("#{flag} by shop")]);
+
+    let log = run(&mut stage.operator("log --last 1")).succeeded();
+    assert!(log.contains(&format!("#{flag} ")) && log.contains("artifact.flagged"), "{log}");
 
     let (mut live, mut former) = (Vec::new(), Vec::new());
     for ago in 1..=NIGHTS {
