@@ -20,9 +20,10 @@ use lineal_schemas::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnswerError, EventRef, NamedDigest,
+    AnswerError, EventRef, InListing, NamedDigest,
     graph::{Identity, Reader, Told, strong},
     impact::{walk, way},
+    listings::containing_any,
     print,
     resolve::{Target, main_artifact},
     trace::{NodeKind, artifact_node},
@@ -165,6 +166,20 @@ impl Flags {
     }
 }
 
+/// For each flagged artifact the folders that have it as a file, as far as their listings are stored: what is wrong with a
+/// file is wrong with them. Folders whose listings nobody stored are `impact`'s to name.
+fn listed(reader: &Reader<'_>, artifacts: &[Artifact]) -> Result<Vec<Vec<InListing>>, AnswerError> {
+    let file = |artifact| strong(artifact).into_iter().find(|digest| digest.algorithm == "sha256");
+    let files: Vec<String> =
+        artifacts.iter().map(|artifact| file(artifact).map_or_else(String::new, |digest| digest.value)).collect();
+    let asked: Vec<&str> = files.iter().map(String::as_str).filter(|file| !file.is_empty()).collect();
+    if asked.is_empty() {
+        return Ok(vec![Vec::new(); artifacts.len()]);
+    }
+    let mut found = containing_any(reader, &asked)?.0.into_iter();
+    Ok(files.iter().map(|file| if file.is_empty() { None } else { found.next() }.unwrap_or_default()).collect())
+}
+
 /// What rests on flagged artifacts.
 #[derive(Debug, Default)]
 pub(super) struct Tainted {
@@ -178,9 +193,11 @@ impl Tainted {
     pub(super) fn find(reader: &mut Reader<'_>, max_nodes: usize) -> Result<Self, AnswerError> {
         let flags = reader.flags()?;
         let mut tainted = Self { walks: Vec::new(), is_cut: flags.is_cut };
+        let listings = listed(reader, &flags.strong)?;
         let mut left = max_nodes;
-        for artifact in &flags.strong {
-            let walked = walk::walk(reader, &Target::Artifact(Box::new(artifact.clone())), left)?;
+        for (artifact, listings) in flags.strong.iter().zip(&listings) {
+            let target = Target::Artifact(Box::new(artifact.clone()));
+            let walked = walk::walk_listed(reader, &target, listings, left)?;
             left = left.saturating_sub(walked.nodes.len());
             tainted.is_cut |= walked.truncated || left == 0;
             tainted.walks.push(walked);

@@ -4,6 +4,7 @@
 //! bytes are those of the tree's digest, and that what was not read is said.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, Read as _},
 };
@@ -57,22 +58,27 @@ pub struct InListings {
 
 /// The stored listings that have the file of this SHA-256.
 pub(super) fn containing(reader: &Reader<'_>, sha256: &str) -> Result<InListings, AnswerError> {
+    let (mut found, unread) = containing_any(reader, &[sha256])?;
+    Ok(InListings { found: found.pop().unwrap_or_default(), unread })
+}
+
+/// For each of these files the stored listings that have it, all read once; and why some were not read.
+pub(super) fn containing_any(
+    reader: &Reader<'_>,
+    files: &[&str],
+) -> Result<(Vec<Vec<InListing>>, Vec<String>), AnswerError> {
+    let (mut found, mut unread) = (vec![Vec::new(); files.len()], Vec::new());
     let stored = &reader.view().attachments;
     let trees = reader.view().index.trees(reader.moment().size, MAX_TREES)?;
-    let mut listings = InListings::default();
     if trees.len() >= MAX_TREES {
-        listings
-            .unread
-            .push(format!("the record knows {MAX_TREES} folders or more: the listings of some were not read"));
+        unread.push(format!("the record knows {MAX_TREES} folders or more: the listings of some were not read"));
     }
     let known = trees.len();
     let there: Vec<(EventDigest, u64)> =
         trees.into_iter().filter_map(|tree| Some((tree, stored.path(&tree).metadata().ok()?.len()))).collect();
     if there.len() < known {
         let missing = known - there.len();
-        listings
-            .unread
-            .push(format!("of {missing} folders no listing is stored: whether the file is in them is unknown"));
+        unread.push(format!("of {missing} folders no listing is stored: whether the file is in them is unknown"));
     }
     let mut left = MAX_BYTES;
     let readable = there.iter().take_while(|(_tree, size)| {
@@ -82,61 +88,77 @@ pub(super) fn containing(reader: &Reader<'_>, sha256: &str) -> Result<InListings
     let readable: Vec<EventDigest> = readable.map(|(tree, _size)| *tree).collect();
     if readable.len() < there.len() {
         let more = there.len() - readable.len();
-        listings.unread.push(format!("{more} listings were not read: the limit of {MAX_BYTES} bytes is reached"));
+        unread.push(format!("{more} listings were not read: the limit of {MAX_BYTES} bytes is reached"));
     }
-    let looked: Vec<Result<Option<InListing>, String>> =
-        readable.par_iter().map(|tree| look(stored, tree, sha256)).collect();
+    let looked: Vec<Result<Vec<(usize, InListing)>, String>> =
+        readable.par_iter().map(|tree| look(stored, tree, files)).collect();
     for one in looked {
         match one {
-            Ok(Some(_)) if listings.found.len() >= MAX_LISTINGS => {
-                listings.unread.push(format!("only the first {MAX_LISTINGS} listings that have it are told"));
-                break;
+            Ok(some) => {
+                for (file, listing) in some {
+                    found.get_mut(file).into_iter().for_each(|listings| listings.push(listing.clone()));
+                }
             }
-            Ok(found) => listings.found.extend(found),
-            Err(unreadable) => listings.unread.push(unreadable),
+            Err(unreadable) => unread.push(unreadable),
         }
     }
-    Ok(listings)
+    if found.iter().any(|listings| listings.len() > MAX_LISTINGS) {
+        unread.push(format!("only the first {MAX_LISTINGS} listings that have it are told"));
+        for listings in &mut found {
+            listings.truncate(MAX_LISTINGS);
+        }
+    }
+    Ok((found, unread))
 }
 
-/// What one listing has of the file.
-fn look(stored: &Stored, tree: &EventDigest, sha256: &str) -> Result<Option<InListing>, String> {
+/// What one listing has of the files, by their places.
+fn look(stored: &Stored, tree: &EventDigest, files: &[&str]) -> Result<Vec<(usize, InListing)>, String> {
     let unreadable = |error: io::Error| format!("the listing of dirHash:{tree} can't be read: {error}");
-    let Some(file) = stored.open(tree).map_err(unreadable)? else { return Ok(None) };
-    let paths = paths(file, sha256).map_err(unreadable)?;
-    if paths.is_empty() {
-        return Ok(None);
+    let Some(file) = stored.open(tree).map_err(unreadable)? else { return Ok(Vec::new()) };
+    let found = paths(file, files).map_err(unreadable)?;
+    if found.is_empty() {
+        return Ok(Vec::new());
     }
     if !is_whole(stored, tree).map_err(unreadable)? {
         return Err(format!("the listing of dirHash:{tree} is not what its name says"));
     }
     let digest = NamedDigest { algorithm: "dirHash".to_owned(), value: tree.to_string() };
-    Ok(Some(InListing { tree: digest, paths }))
+    let listing = |(file, paths)| (file, InListing { tree: digest.clone(), paths });
+    Ok(found.into_iter().map(listing).collect())
 }
 
-/// The paths of a file in a listing. The digest is looked for as bytes, a few lines at a time: nearly all have none of it.
-fn paths(mut file: File, sha256: &str) -> io::Result<Vec<String>> {
-    let finder = memmem::Finder::new(sha256);
-    let (mut bytes, mut kept, mut paths) = (vec![0; BUFFER_BYTES], 0, Vec::new());
-    while paths.len() < MAX_PATHS {
-        let count = file.read(bytes.get_mut(kept..).unwrap_or_default())?;
+/// The paths of files in a listing, by the files' places. The digests are looked for as bytes, a few lines at a time: nearly
+/// all have none of them.
+fn paths(mut listing: File, files: &[&str]) -> io::Result<BTreeMap<usize, Vec<String>>> {
+    let finders: Vec<_> = files.iter().map(|sha256| memmem::Finder::new(*sha256)).collect();
+    let (mut bytes, mut kept, mut paths) = (vec![0; BUFFER_BYTES], 0, BTreeMap::<usize, Vec<String>>::new());
+    loop {
+        let count = listing.read(bytes.get_mut(kept..).unwrap_or_default())?;
         let filled = bytes.get(..kept + count).unwrap_or_default();
         // What comes after the last line's end is looked at with what follows.
         let whole = memrchr(b'\n', filled).map_or(0, |at| at + 1);
         if count == 0 || (whole == 0 && filled.len() == BUFFER_BYTES) {
-            break;
+            return Ok(paths);
         }
         let lines = filled.get(..whole).unwrap_or_default();
-        for at in finder.find_iter(lines) {
-            let line = lines.get(at..).and_then(|rest| rest.split(|byte| *byte == b'\n').next()).unwrap_or_default();
-            let begins = at == 0 || lines.get(at - 1) == Some(&b'\n');
-            paths.extend(Listed::parse(line).ok().filter(|_listed| begins).map(|listed| listed.path.to_owned()));
+        for (file, finder) in finders.iter().enumerate() {
+            for path in finder.find_iter(lines).filter_map(|at| path_at(lines, at)) {
+                let paths = paths.entry(file).or_default();
+                if paths.len() < MAX_PATHS {
+                    paths.push(path.to_owned());
+                }
+            }
         }
         kept = filled.len() - whole;
         bytes.copy_within(whole..whole + kept, 0);
     }
-    paths.truncate(MAX_PATHS);
-    Ok(paths)
+}
+
+/// The path in the line that begins at a place; nothing where none does.
+fn path_at(lines: &[u8], at: usize) -> Option<&str> {
+    let begins = at == 0 || lines.get(at - 1) == Some(&b'\n');
+    let line = lines.get(at..).filter(|_rest| begins)?.split(|byte| *byte == b'\n').next()?;
+    Listed::parse(line).ok().map(|listed| listed.path)
 }
 
 fn is_whole(stored: &Stored, tree: &EventDigest) -> io::Result<bool> {
@@ -173,7 +195,14 @@ mod tests {
         }
         assert!(listing.len() > 3 * BUFFER_BYTES);
         std::fs::write(&path, &listing).unwrap();
-        let found = |number: usize| paths(File::open(&path).unwrap(), &hex(number)).unwrap();
+        let found = |number: usize| {
+            // Among others that are looked for in the same reading.
+            let others = [hex(31_000), hex(number), hex(123)];
+            let files: Vec<&str> = others.iter().map(String::as_str).collect();
+            let mut found = paths(File::open(&path).unwrap(), &files).unwrap();
+            assert!(!found.contains_key(&0));
+            found.remove(&1).unwrap_or_default()
+        };
         for number in (0..30_000).step_by(1009).chain([29_999]) {
             assert_eq!(found(number), [format!("part/{}", hex(number + 40_000))]);
         }

@@ -73,6 +73,31 @@ fn one_file_of_a_folder_leads_to_all_that_rests_on_it() {
     assert_eq!((found.nodes[0].name.as_deref(), found.listings.len()), (Some("dataset/wine/part"), 2));
 }
 
+/// What is wrong with one file of a folder is wrong with the folder, and with what runs of it.
+#[test]
+fn a_flag_on_one_file_of_a_folder_taints_what_was_made_of_the_folder() {
+    let mut world = World::begin();
+    let poisoned = world.tree("1", &[("part-0016.parquet", "16"), ("part-0017.parquet", "17")]);
+    let clean = world.tree("2", &[("part-0016.parquet", "16"), ("part-0018.parquet", "18")]);
+    world.train_on_tree("run-1", &poisoned, "weights-1", "");
+    world.train_on_tree("run-2", &clean, "weights-2", "");
+    world.observe(SERVICE, &serving("weights-1"), "");
+    world.observe("service/wine/other@eu-1/prod", &serving("weights-2"), "");
+    world.flag("other", "licence", "");
+    let (flag, _event) = world.flag("17", "poisoned", "");
+    let running = world.running();
+    let flagged: Vec<_> = running.services.iter().map(|service| (service.service.as_str(), &service.flagged)).collect();
+    let [(other, clean), (service, tainted)] = flagged[..] else { panic!("{flagged:?}") };
+    assert_eq!((other, clean.len(), service), ("service/wine/other@eu-1/prod", 0, SERVICE));
+    assert_eq!((tainted.len(), tainted[0].flags[0].event.index), (1, flag));
+    assert_eq!(tainted[0].way.len(), 4, "model, run, folder, file: {:?}", tainted[0].way);
+    let findings = answers::findings(&world.view(), None, None, world.clock.wall()).unwrap();
+    let live = findings.findings.iter().filter(|finding| finding.rule.as_str() == "live-on-flagged-data");
+    assert_eq!(live.count(), 1, "{}", findings.to_text(Style::Plain));
+    world.clear("17", "");
+    assert!(world.running().services.iter().all(|service| service.flagged.is_empty()));
+}
+
 #[test]
 fn a_file_that_only_folders_have_is_traced_with_them_and_has_no_history_of_its_own() {
     let mut world = World::begin();

@@ -80,9 +80,21 @@ fn each_night_is_told_by_itself_and_the_windows_of_each_model() {
     assert_eq!(former.iter().map(|(ago, _name)| *ago).collect::<Vec<_>>(), [14, 21, 28, 35, 42]);
     assert!(former.iter().all(|(_ago, name)| name == SERVICE), "{former:?}");
 
+    by_file(&stage);
     served(&stage);
     by_name(&stage);
     stage.end();
+}
+
+/// The file in hand is enough to ask with, and once it is flagged what runs of it says so.
+fn by_file(stage: &Stage) {
+    let found = stage.ask(&["impact", "lake/part-0017.csv"]);
+    found.exits(0).answers(&["1 LIVE", SERVICE, "part of 40 folders"]).is_silent_on(&[OLD]);
+    stage.ask(&["running"]).exits(0).has_line(&[SERVICE, "on FLAGGED artifacts (poisoned)"]);
+    let findings = stage.ask(&["findings"]);
+    findings.exits(1).has_line(&["CRITICAL", "live-on-flagged-data"]).has_line(&[SERVICE, "fraud v6"]);
+    let live = |finding: &&serde_json::Value| finding["rule"] == "live-on-flagged-data";
+    assert_eq!(findings.list("findings").iter().filter(live).count(), 1, "the service from before the file is not hit");
 }
 
 /// From when to when each model served: whom the bad ones had decided about is asked with these times.

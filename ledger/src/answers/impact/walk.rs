@@ -80,7 +80,7 @@ pub(in crate::answers) fn walk(
 }
 
 /// Walks downstream from a file and from the folders whose listings have it.
-pub(super) fn walk_listed(
+pub(in crate::answers) fn walk_listed(
     reader: &mut Reader<'_>,
     target: &Target,
     listings: &[InListing],
