@@ -283,7 +283,8 @@ fn a_silent_observer_leaves_it_unknown_what_is_compared() {
     world.clock.advance(600);
     let diff = world.diff(&seen, Some(SERVICE));
     assert_eq!(diff.exit_code(), 2);
-    assert!(diff.to_text(Style::Plain).contains("UNKNOWN since"));
+    assert!(diff.answer.contains(&format!("; what runs at {SERVICE} is UNKNOWN since ")), "{}", diff.answer);
+    assert!(diff.to_text(Style::Plain).contains(", UNKNOWN since"));
 }
 
 #[test]

@@ -27,7 +27,18 @@ pub(in crate::answers) fn line(diff: &Diff) -> String {
     };
     let unknown = if unknown.is_empty() { String::new() } else { format!("; UNKNOWN: {}", unknown.join(", ")) };
     let limit = if diff.truncated { "; a limit was reached" } else { "" };
-    format!("{}{first}{unknown}{limit} ({})", at_moment(&diff.as_of), between(diff))
+    let doubt = doubt(&diff.before).or_else(|| doubt(&diff.after)).unwrap_or_default();
+    format!("{}{first}{unknown}{limit}{doubt} ({})", at_moment(&diff.as_of), between(diff))
+}
+
+/// That a side may well be something else than what was last seen.
+fn doubt(side: &Side) -> Option<String> {
+    let seen = side.seen.as_ref()?;
+    match (seen.unknown_since, seen.partial) {
+        (Some(since), _) => Some(format!("; what runs at {} is UNKNOWN since {since}", side.label)),
+        (None, true) => Some(format!("; {} was seen in part", side.label)),
+        (None, false) => None,
+    }
 }
 
 fn only_shares_differ(diff: &Diff) -> bool {
