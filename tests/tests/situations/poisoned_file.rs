@@ -83,6 +83,7 @@ fn each_night_is_told_by_itself_and_the_windows_of_each_model() {
     by_file(&stage);
     served(&stage);
     by_name(&stage);
+    flagged(&stage, &nights[7]);
     stage.end();
 }
 
@@ -95,6 +96,21 @@ fn by_file(stage: &Stage) {
     findings.exits(1).has_line(&["CRITICAL", "live-on-flagged-data"]).has_line(&[SERVICE, "fraud v6"]);
     let live = |finding: &&serde_json::Value| finding["rule"] == "live-on-flagged-data";
     assert_eq!(findings.list("findings").iter().filter(live).count(), 1, "the service from before the file is not hit");
+}
+
+/// The snapshot that the newest model was trained on is flagged as well: what runs on it says so, and nothing else does.
+fn flagged(stage: &Stage, night: &str) {
+    let snapshot = format!("dirHash:{night}");
+    let flag = ["flag", &snapshot, "--category", "poisoned", "--reason", "labels-flipped"];
+    stage.ci(&[&flag[..], &["--known-since", &stage.ago(40 * DAY), "--subject", "artifact/shop/night-7"]].concat());
+    let running = stage.ask(&["running"]);
+    running.exits(0).answers(&["2 services run, 1 on FLAGGED artifacts"]);
+    running.has_line(&[SERVICE, "model/shop/fraud v6", "on FLAGGED artifacts (poisoned)"]);
+    running.has_line(&["! rests on", NAME, "night-7", "FLAGGED poisoned: labels-flipped", &stage.ago(40 * DAY)]);
+    let findings = stage.ask(&["findings"]);
+    findings.exits(1).answers(&["1 critical"]).has_line(&["CRITICAL", "live-on-flagged-data"]);
+    findings.has_line(&[&format!("{SERVICE} is live on model/shop/fraud v6"), "night-7", "FLAGGED poisoned"]);
+    findings.is_silent_on(&[&format!("{OLD} is live on")]);
 }
 
 /// From when to when each model served: whom the bad ones had decided about is asked with these times.

@@ -66,6 +66,14 @@ fn every_attempt_is_told_and_not_the_one_that_passed() {
     assert_eq!(ids, ["attempt-1", "attempt-2", "attempt-3", "attempt-4", "attempt-5"], "in the order of the attempts");
     let completed: Vec<_> = measured.iter().map(|one| one["completed"].as_bool().unwrap()).collect();
     assert_eq!(completed, [true, true, false, true, true]);
+    let evals = stage.ask(&["evals", SERVICE]);
+    evals.exits(0).answers(&["auc 0.902", "the last of 5 attempts of model/shop/churn v1", "1 NOT FINISHED"]);
+    for (number, auc) in (1..).zip(ATTEMPTS) {
+        let ended = if auc.is_some() { "finished (#" } else { "NOT FINISHED" };
+        evals.has_line(&[&format!("attempt-{number}, evaluate.py on dataset/shop/holdout"), "announced (#", ended]);
+    }
+    evals.is_silent_on(&["other-1", "0.950"]);
+    assert_eq!(evals.list("attempts").len(), 5);
     let timeline = stage.ask(&["timeline", "m1.bin"]);
     let lines = timeline.list("lines").iter().filter_map(|line| line["event"]["type"].as_str());
     let kinds: Vec<_> = lines.filter(|kind| kind.starts_with("evaluation.")).collect();
