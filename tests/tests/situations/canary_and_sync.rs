@@ -67,7 +67,7 @@ impl Night {
     }
 
     /// What was seen after the hand and after the sync; then what must be told, however the hand was told of.
-    fn ends(self, asked_by_hand: &str) {
+    fn must_tell(self, asked_by_hand: &str) -> Stage {
         let Self { stage, full, .. } = self;
         let seen = stage.observe(SERVICE, KUBECTL - 1, &["--model", "m1.bin", "--next-within", "86400"]).index();
         stage.observe(SERVICE, SYNC, &["--model", "m2.bin", "--next-within", "86400"]);
@@ -85,7 +85,7 @@ impl Night {
         // Whoever asked before the sync was seen could not know of it.
         let known = stage.ask(&["timeline", SERVICE, "--known-at", &seen.to_string()]);
         known.exits(0).answers(&["->", V1]).is_silent_on(&["REVERTED"]);
-        stage.end();
+        stage
     }
 }
 
@@ -112,7 +112,7 @@ fn a_sync_undoes_what_was_asked_for_with_kubectl() {
     let at = night.stage.ago(KUBECTL);
     let by_hand = ["deploy", "--service", SERVICE, "--model", "m1.bin", "--door", "kubectl", "--time", &at];
     let by_hand = night.stage.ci(&by_hand).index();
-    night.ends(&format!("requested (#{by_hand}) through kubectl"));
+    night.must_tell(&format!("requested (#{by_hand}) through kubectl")).end();
 }
 
 #[test]
@@ -121,12 +121,16 @@ fn a_sync_undoes_what_was_declared_a_rollback() {
     let (first, at) = (night.first.event(), night.stage.ago(KUBECTL));
     let rollback = ["rollback", "--service", SERVICE, "--restores", &first, "--reason", "recall-drop", "--time", &at];
     let rollback = night.stage.ci(&rollback).index();
-    night.ends(&format!("requested (#{rollback})"));
+    let stage = night.must_tell(&format!("requested (#{rollback})"));
+    let findings = stage.ask(&["findings"]);
+    findings.exits(1).has_line(&["HIGH", "rollback-undone"]);
+    findings.has_line(&[SERVICE, "is back since", &stage.ago(SYNC)]);
+    stage.end();
 }
 
 #[test]
 fn a_sync_undoes_what_nobody_told_of() {
     let night = Night::begin();
     let first = night.first.index();
-    night.ends(&format!("requested before (#{first}), not by the request that stands"));
+    night.must_tell(&format!("requested before (#{first}), not by the request that stands")).end();
 }

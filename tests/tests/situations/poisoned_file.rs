@@ -4,9 +4,9 @@
 //! in, and stays. Each week a model is trained on that night's snapshot and takes the place of the one before; one small
 //! service still runs the very first, from before the file was there. Then somebody finds the file, and flags it.
 //!
-//! Told must be, for each of the 42 nights: whether what runs now, or ran before, rests on it; and from when to when each
-//! model served. Wrong would be the newest night alone, a service from before the file among those that are hit, or a model
-//! that has been replaced among those that run.
+//! Told must be, for the file in hand and for each of the 42 nights: whether what runs now, or ran before, rests on it; and
+//! from when to when each model served. Wrong would be the newest night alone, a service from before the file among those
+//! that are hit, or a model that has been replaced among those that run.
 
 use lineal_tests::programs::run;
 

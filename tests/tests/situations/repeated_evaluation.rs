@@ -30,7 +30,8 @@ fn told() -> Stage {
         measure(&stage, "m1.bin", &format!("attempt-{number}"), auc);
     }
     measure(&stage, "m2.bin", "other-1", Some("0.950"));
-    stage.observe(SERVICE, 0, &["--model", "m1.bin", "--next-within", "7200"]);
+    // It goes live after all of them: what ran then is nothing.
+    stage.tell("probe", &["observe", "--service", SERVICE, "--model", "m1.bin", "--next-within", "7200"]);
     stage
 }
 
@@ -67,13 +68,16 @@ fn every_attempt_is_told_and_not_the_one_that_passed() {
     let completed: Vec<_> = measured.iter().map(|one| one["completed"].as_bool().unwrap()).collect();
     assert_eq!(completed, [true, true, false, true, true]);
     let evals = stage.ask(&["evals", SERVICE]);
-    evals.exits(0).answers(&["auc 0.902", "the last of 5 attempts of model/shop/churn v1", "1 NOT FINISHED"]);
+    evals.exits(0).answers(&["auc 0.902", "nothing ran then", "5 attempts of model/shop/churn v1", "1 NOT FINISHED"]);
     for (number, auc) in (1..).zip(ATTEMPTS) {
         let ended = if auc.is_some() { "finished (#" } else { "NOT FINISHED" };
         evals.has_line(&[&format!("attempt-{number}, evaluate.py on dataset/shop/holdout"), "announced (#", ended]);
     }
     evals.is_silent_on(&["other-1", "0.950"]);
     assert_eq!(evals.list("attempts").len(), 5);
+    let findings = stage.ask(&["findings"]);
+    findings.exits(1).has_line(&["repeated-evaluation"]);
+    findings.has_line(&["model/shop/churn v1", "the same evaluation was made 4 times"]);
     let timeline = stage.ask(&["timeline", "m1.bin"]);
     let lines = timeline.list("lines").iter().filter_map(|line| line["event"]["type"].as_str());
     let kinds: Vec<_> = lines.filter(|kind| kind.starts_with("evaluation.")).collect();

@@ -84,7 +84,7 @@ impl Stage {
     #[track_caller]
     pub(crate) fn emitted(&self, who: &str, arguments: &[&str], code: i32) -> Said {
         let mut program = emit();
-        program.current_dir(&self.folder).env("HOME", &self.folder);
+        program.current_dir(&self.folder).env("HOME", &self.folder).env("TMPDIR", &self.folder);
         program.args(["--json", "--key", &format!("{who}.pem"), "--outbox", &format!("{who}.outbox")]);
         program.arg("--trust").arg(self.home.trust_path());
         program.args(["--source", &format!("https://{who}.example/ci"), "--to", self.process.http().base()]);

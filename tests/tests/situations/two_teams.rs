@@ -59,6 +59,9 @@ fn a_name_of_two_models_is_never_taken_for_one_in_silence() {
         history.has_line(&["service/blue/scoring", &digest("blue")]).has_line(&["warning", "2 different digests"]);
         assert_eq!(history.list("warnings").len(), 1, "{}", history.json);
     }
+    let findings = stage.ask(&["findings"]);
+    findings.exits(1).has_line(&["version-with-two-digests"]);
+    findings.has_line(&["model/shop/fraud", "3 was said of artifacts with different digests"]);
     stage.end();
 }
 

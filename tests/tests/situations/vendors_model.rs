@@ -70,6 +70,8 @@ fn behind_an_address_nothing_is_known_and_that_is_no_no() {
         .has_line(&["warning", ADDRESS]);
     assert_eq!(windows.json["unjoined"].as_bool(), Some(true));
     stage.ask(&["timeline", "model/shop/chat"]).has_line(&["warning", ADDRESS, "no strong digest"]);
+    let findings = stage.ask(&["findings"]);
+    findings.exits(1).has_line(&["weak-identity"]).has_line(&[CHAT, "the model", "pointer"]);
     // A file that never served is a plain no.
     stage.ask(&["windows", "forms.csv"]).exits(1).answers(&["was never seen to serve"]).is_silent_on(&["UNKNOWN"]);
     stage.end();
