@@ -211,6 +211,22 @@ fn a_measurement_is_announced_before_it_is_made() {
     assert!(code == 2 && err.contains("before the command has run"), "{err}");
 }
 
+/// An evaluation that was killed left its folder behind, and one with the same id could never be made again on that
+/// machine: "File exists". Two at once were in each other's way, too.
+#[test]
+fn what_an_evaluation_left_behind_is_not_in_the_way_of_the_next_with_its_id() {
+    let place = Place::new();
+    place.write("model.bin", "m");
+    place.write("lineal-evaluation-nightly/results.json", "[]");
+    let data = format!("sha256:{}", EventDigest::of(b"holdout"));
+    let script = r#"echo '[{"metric":"auc","value":0.9}]' > "$LINEAL_RESULTS""#;
+    let base = ["evaluation", "--name", "model/payments/fraud", "--model", "model.bin", "--data", &data];
+    let arguments = [&base[..], &["--evaluation-id", "nightly", "--", "sh", "-c", script]].concat();
+    let output = place.command(&arguments).env("TMPDIR", place.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(place.events()[1].4["results"][0]["value"], 0.9);
+}
+
 #[test]
 fn the_short_events_are_sound() {
     let place = Place::new();

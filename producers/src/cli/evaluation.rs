@@ -84,7 +84,7 @@ impl Arguments {
 
 pub(crate) fn evaluation(session: &Session<'_>, arguments: &Arguments) -> Result<u8, Failure> {
     let id = arguments.evaluation_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-    let place = ResultsPlace::of(arguments, &id)?;
+    let place = ResultsPlace::of(arguments)?;
     let model = Reference::resolve(&arguments.model)?;
     let subject = arguments.name.clone().map_or_else(|| model.subject("model", "--name"), Ok)?;
     let announced = announced(arguments, &model)?;
@@ -169,9 +169,10 @@ struct ResultsPlace {
 
 impl ResultsPlace {
     /// Results that are there before the command runs would be another measurement's.
-    fn of(arguments: &Arguments, id: &str) -> Result<Self, Failure> {
+    fn of(arguments: &Arguments) -> Result<Self, Failure> {
         let Some(path) = &arguments.results else {
-            let folder = std::env::temp_dir().join(format!("lineal-evaluation-{}", id.replace('/', "-")));
+            // Not after the evaluation: two teams can choose the same id, and one that was killed leaves its folder.
+            let folder = std::env::temp_dir().join(format!("lineal-evaluation-{}", uuid::Uuid::now_v7()));
             fs::create_dir(&folder).map_err(|error| Failure::unreadable(&folder, &error))?;
             return Ok(Self { path: folder.join("results.json"), own_folder: Some(folder) });
         };
