@@ -59,11 +59,6 @@ impl Told {
         self.time.min(self.entry.received)
     }
 
-    /// Whose number it has.
-    pub(super) fn source(&self) -> &str {
-        &self.source
-    }
-
     /// The order of what was said last: by time, and of the same time by source and number. The order of arrival has no
     /// part in it: what is late gives the same answers.
     pub(super) fn order(&self) -> (Timestamp, &str, u64) {

@@ -98,7 +98,8 @@ fn by_file(stage: &Stage) {
     assert_eq!(findings.list("findings").iter().filter(live).count(), 1, "the service from before the file is not hit");
 }
 
-/// The snapshot that the newest model was trained on is flagged as well: what runs on it says so, and nothing else does.
+/// The snapshot that the newest model was trained on is flagged as well: what runs on it says so, and nothing else does. What was
+/// told late, as all of it was here, is one line and not one an event.
 fn flagged(stage: &Stage, night: &str) {
     let snapshot = format!("dirHash:{night}");
     let flag = ["flag", &snapshot, "--category", "poisoned", "--reason", "labels-flipped"];
@@ -108,7 +109,9 @@ fn flagged(stage: &Stage, night: &str) {
     running.has_line(&[SERVICE, "model/shop/fraud v6", "on FLAGGED artifacts (poisoned)"]);
     running.has_line(&["! rests on", NAME, "night-7", "FLAGGED poisoned: labels-flipped", &stage.ago(40 * DAY)]);
     let findings = stage.ask(&["findings"]);
-    findings.exits(1).answers(&["1 critical"]).has_line(&["CRITICAL", "live-on-flagged-data"]);
+    findings.exits(1).answers(&["2 critical"]).has_line(&["CRITICAL", "live-on-flagged-data"]);
+    let late = |finding: &&serde_json::Value| finding["rule"] == "late-arrival";
+    assert_eq!(findings.list("findings").iter().filter(late).count(), 1);
     findings.has_line(&[&format!("{SERVICE} is live on model/shop/fraud v6"), "night-7", "FLAGGED poisoned"]);
     findings.is_silent_on(&[&format!("{OLD} is live on")]);
 }

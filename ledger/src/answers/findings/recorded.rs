@@ -54,7 +54,7 @@ fn open_numbers(reader: &Reader<'_>, tracked: &Tracked) -> Result<Vec<u64>, Answ
     Ok(reader.view().index.open_numbers(tracked.number, moment.size)?.1)
 }
 
-/// What one source sent late.
+/// What one producer sent late. Not by source: a command line tool has a source of its own for each event.
 struct Late {
     count: usize,
     /// The latest of all: minutes, and the event.
@@ -62,16 +62,17 @@ struct Late {
     newest: Rc<Told>,
 }
 
-/// Events that arrived long after they happened, by source.
+/// Events that arrived long after they happened, by producer.
 pub(super) fn late(reader: &mut Reader<'_>, gathered: &mut Gathered) -> Result<(), AnswerError> {
     let all = reader.view().index.late(reader.moment().size, MAX_LATE)?;
     let is_cut = all.len() >= MAX_LATE;
-    let mut sources: BTreeMap<String, Late> = BTreeMap::new();
+    let mut producers: BTreeMap<String, Late> = BTreeMap::new();
     for (index, minutes) in all {
         let Some(told) = reader.told(index)?.filter(|told| reader.has_happened(told)) else { continue };
-        let Some(late) = sources.get_mut(told.source()) else {
+        let producer = producer_of(reader, &told);
+        let Some(late) = producers.get_mut(&producer) else {
             let late = Late { count: 1, worst: (minutes, told.clone()), newest: told.clone() };
-            sources.insert(told.source().to_owned(), late);
+            producers.insert(producer, late);
             continue;
         };
         late.count += 1;
@@ -79,17 +80,23 @@ pub(super) fn late(reader: &mut Reader<'_>, gathered: &mut Gathered) -> Result<(
             late.worst = (minutes, told);
         }
     }
-    for (source, late) in sources {
+    for (producer, late) in producers {
         let of = if is_cut { format!(" of the newest {MAX_LATE} late ones") } else { String::new() };
         let (events, worst) = (text::count(late.count, "event"), late.worst.0);
-        let line = format!("{source}: {events}{of} arrived late, by {worst} min at the most");
+        let line = format!("{producer}: {events}{of} arrived late, by {worst} min at the most");
         let mut evidence = vec![("latest", late.worst.1.clone())];
         if late.newest.index != late.worst.1.index {
             evidence.push(("newest", late.newest));
         }
-        let about = vec![source];
+        let about = vec![producer];
         let rule = Rule::LateArrival;
         gathered.add(reader, Draft { rule, severity: None, about, line, service: None, artifact: None, evidence });
     }
     Ok(())
+}
+
+/// Who signed an event first: a producer's name, or the key where it is nobody's.
+fn producer_of(reader: &Reader<'_>, told: &Told) -> String {
+    let signer = reader.event_ref(told).signers.into_iter().next();
+    signer.map_or_else(String::new, |signer| signer.producer.unwrap_or_else(|| signer.keyid.to_string()))
 }
