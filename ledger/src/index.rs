@@ -11,6 +11,7 @@
 //! | `x` digest | index of the refusal of that event |
 //! | `d` index/64 | 64 places of 16 bytes: the first 8 of the event's digest, the last 8 of its id |
 //! | `a` algorithm digest says index | an event that mentions that artifact: says is 0 where it describes it or gives it another digest, 1 where it used it, 2 where the event is about a service |
+//! | `u` place moment index | 16 bytes of a digest of what was snapshotted then, the place as 16 bytes of a digest of the data set's name and its address |
 //! | `v` algorithm digest subject | a service about which an event mentions that artifact: the first and the last moment at which it was seen there |
 //! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
@@ -45,6 +46,7 @@ use lineal_schemas::{
 pub mod inventories;
 mod lists;
 pub mod made_with;
+pub mod places;
 mod project;
 pub mod seen;
 pub mod store;
@@ -57,7 +59,7 @@ use self::{
 };
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 7;
+const FORMAT: u32 = 8;
 
 /// From how many minutes on an event arrives late. An outbox may well wait for a network that is gone for a while.
 pub const LATE_MINUTES: u32 = 60;

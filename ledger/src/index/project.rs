@@ -23,7 +23,7 @@ use serde_json::Value;
 use super::{
     LATE_MINUTES, Projected, Shelves, artifact_key, id_bytes,
     inventories::Part,
-    key, made_with,
+    key, made_with, places,
     seen::{Glimpse, Span},
     store::{Batch, StoreError},
     strong_keys,
@@ -85,7 +85,7 @@ impl Event<'_, '_> {
         self.shelves.put(key(b'n', &[subject.as_bytes(), b"\0"]), self.index, &[self.kind])
     }
 
-    /// What was seen of services.
+    /// What was seen of services, and of places.
     fn put_seen(&mut self, times: (Timestamp, Timestamp)) -> Result<(), StoreError> {
         if let Payload::InventoryObserved(inventory) = self.payload {
             let (key, value) = Part::of(inventory, times.0).pair(inventory.environment.as_str(), self.index);
@@ -100,6 +100,10 @@ impl Event<'_, '_> {
             let (key, value) = glimpse.pair(self.subject);
             self.batch.put(key, value);
             self.span = Span::of(glimpse.at);
+        } else if let Payload::DatasetSnapshotted(snapshot) = self.payload {
+            if let Some((key, print)) = places::pair(self.subject, snapshot, times.0.min(times.1), self.index) {
+                self.batch.put(key, print);
+            }
         } else if self.is_about_a_service() || matches!(self.payload, Payload::RecordCorrected(_)) {
             let index = self.index.to_be_bytes();
             self.batch.put(key(b'c', &[self.subject.as_bytes(), b"\0", &index]), [self.kind]);
