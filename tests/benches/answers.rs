@@ -1,8 +1,9 @@
 //! The answers over a synthetic history of 1,000,000 runs: see docs/PERFORMANCE.md.
 //!
-//! `cargo bench -p lineal-tests --bench answers [-- --runs 1000000] [--folder DIR] [--json FILE] [--only trace|impact|moments|http|rebuild]`. The history is made in
-//! `target/`, and made again each time unless a folder is given, which is kept and used again. A hop is an edge from what was made
-//! over the run that made it to what that run used. Prints, and fails on no number; `--json` writes the numbers for who compares.
+//! `cargo bench -p lineal-tests --bench answers [-- --runs 1000000] [--folder /DIR] [--json /FILE] [--only PART]`, where PART is
+//! `trace`, `impact`, `moments`, `http` or `rebuild`. The history is made in `target/`, and made again each time unless a folder is
+//! given, which is kept and used again. A hop is an edge from what was made over the run that made it to what that run used. Prints, and
+//! fails on no number; `--json` writes the numbers for who compares.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark asks the clock")]
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
