@@ -109,7 +109,7 @@ impl DataDir {
         self.root.join("lineal.sock")
     }
 
-    /// The folder of the sled index.
+    /// The folder of the index.
     pub fn index(&self) -> PathBuf {
         self.root.join("derived/index")
     }

@@ -26,7 +26,7 @@
 //! | `w` keyid index/64 | 64 places of 1 byte: one more than the type's place of an event that this key signed, 255 where that is not known |
 //! | `o` service `\0` moment index | what an event saw of a service at that moment: 1 byte of kind, 8 of the seconds until the next look, 16 of a digest of what was seen |
 //!
-//! What every event has a place in stands 64 together under one key: sled pays by the key, in time and in memory. The
+//! What every event has a place in stands 64 together under one key: a store pays by the key, in time and in room. The
 //! places are fixed by index and number, so that an index made again is the same byte for byte.
 
 use std::{
@@ -59,7 +59,7 @@ use self::{
 };
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 
 /// From how many minutes on an event arrives late. An outbox may well wait for a network that is gone for a while.
 pub const LATE_MINUTES: u32 = 60;

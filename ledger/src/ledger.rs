@@ -30,7 +30,7 @@ use crate::{
     data_dir::{DataDir, DirError, Lock},
     index::{
         Index,
-        store::{MemoryStore, SledStore, StoreError},
+        store::{MemoryStore, RedbStore, StoreError},
     },
     intake::{self, Checked, Keyring, Unfit},
     log::{
@@ -388,7 +388,7 @@ fn add_keys(keyring: &Keyring, registry: &Registry) {
     keyring.add(registry.checkpoint_keys(now).iter().map(|key| key.key().clone()));
 }
 
-/// Opens the sled index, or begins a new one beside the old where it can't be used.
+/// Opens the index, or begins a new one beside the old where it can't be used.
 fn open_index(dir: &DataDir, size: u64) -> Result<Index, LedgerError> {
     let folder = dir.index();
     let usable = |index: Index| match index.stamp() {
@@ -396,7 +396,7 @@ fn open_index(dir: &DataDir, size: u64) -> Result<Index, LedgerError> {
         Ok(stamp) => Err(StoreError(format!("it reflects {} entries of {size}", stamp.size))),
         Err(error) => Err(error),
     };
-    match SledStore::open(&folder).and_then(|store| Index::new(Arc::new(store))).and_then(usable) {
+    match RedbStore::open(&folder).and_then(|store| Index::new(Arc::new(store))).and_then(usable) {
         Ok(index) => Ok(index),
         Err(error) => {
             let aside = folder.with_extension("unusable");
@@ -405,7 +405,7 @@ fn open_index(dir: &DataDir, size: u64) -> Result<Index, LedgerError> {
                 std::fs::remove_dir_all(&aside)?;
             }
             std::fs::rename(&folder, &aside)?;
-            Ok(Index::new(Arc::new(SledStore::open(&folder)?))?)
+            Ok(Index::new(Arc::new(RedbStore::open(&folder)?))?)
         }
     }
 }

@@ -432,3 +432,26 @@ fn a_run_that_changes_nothing_makes_no_circle() {
     assert_eq!((trace.verdict, trace.cycles.len()), (Verdict::Complete, 0));
     assert!(trace.nodes[0].notes[0].contains("passed it through unchanged"), "{:?}", trace.nodes[0].notes);
 }
+
+/// The store checks no page that it reads: an answer from a damaged one could be a false "nothing". So all of them are
+/// checked when the index is opened.
+#[test]
+fn a_damaged_index_is_made_again_whatever_byte_it_is() {
+    let mut world = World::deployed();
+    let live = fingerprint(&world.view().index);
+    let file = world.path().join("derived/index/pairs.redb");
+    let digest = hex::decode(hash("weights-1").trim_start_matches("sha256:")).unwrap();
+    world.ledger.take().unwrap().close();
+    let whole = std::fs::read(&file).unwrap();
+    let places: Vec<usize> = (0..whole.len() - 32).filter(|at| whole[*at..].starts_with(&digest)).collect();
+    assert!(!places.is_empty(), "the digest stands in a key");
+    let mut bytes = whole;
+    for at in places {
+        bytes[at] ^= 1;
+    }
+    std::fs::write(&file, bytes).unwrap();
+    world.open();
+    world.ledger.as_ref().unwrap().wait_for_index();
+    assert_eq!(fingerprint(&world.view().index), live);
+    assert!(world.path().join("derived/index.unusable").exists(), "what was damaged is kept");
+}

@@ -133,7 +133,7 @@ fn nats_failed(error: NatsError) -> Failure {
 
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LINEAL_LOG");
-    let filter = filter.unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("info,sled=warn,async_nats=warn"));
+    let filter = filter.unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("info,async_nats=warn"));
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
 }

@@ -243,7 +243,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::index::store::{Batch, MemoryStore, SledStore, Store};
+    use crate::index::store::{Batch, MemoryStore, RedbStore, Store};
 
     fn glimpse(at: i64, index: u64) -> Glimpse {
         let next_within = index.is_multiple_of(2).then_some(60);
@@ -264,7 +264,7 @@ mod tests {
     fn what_was_seen_is_read_backwards_from_any_moment_in_both_stores() {
         let folder = tempfile::tempdir().unwrap();
         let stores: [Arc<dyn Store>; 2] =
-            [Arc::new(MemoryStore::default()), Arc::new(SledStore::open(folder.path()).unwrap())];
+            [Arc::new(MemoryStore::default()), Arc::new(RedbStore::open(folder.path()).unwrap())];
         for index in stores.map(filled) {
             let seen = |before: Option<i64>, size, least| {
                 index.seen("s", before.map(Timestamp::from_millis), size, least).unwrap()

@@ -1,24 +1,21 @@
 //! The narrow door to a key-value store: what the projections need of one, and no more.
 //!
-//! Two stores stand behind it: sled on disk, and a map in memory for reading a record that can't be written beside
-//! (a copy, a read-only disk). Promises that a batch is applied as a whole, stamp included.
+//! Two stores stand behind it: [`RedbStore`] on disk, and a map in memory for reading a record that can't be written
+//! beside (a copy, a read-only disk). Promises that a batch is applied as a whole, stamp included.
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
     sync::{PoisonError, RwLock},
 };
+
+mod redb;
+
+pub use self::redb::RedbStore;
 
 /// A failing store. The projections are derived: the answer to any failure is to make them again.
 #[derive(Debug, thiserror::Error)]
 #[error("the index failed: {0}; `lineal rebuild` makes it again")]
 pub struct StoreError(pub String);
-
-impl From<sled::Error> for StoreError {
-    fn from(error: sled::Error) -> Self {
-        Self(error.to_string())
-    }
-}
 
 /// Keys and values to be put together.
 #[derive(Debug, Default)]
@@ -51,73 +48,6 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn flush(&self) -> Result<(), StoreError>;
     /// Bytes on disk, where it is on disk.
     fn bytes(&self) -> u64;
-}
-
-/// sled 0.34: one tree, explicit flushes.
-#[derive(Debug)]
-pub struct SledStore {
-    db: sled::Db,
-}
-
-/// What sled may keep in memory, in bytes as they stand on disk; in memory they take several times as much.
-const CACHE_BYTES: u64 = 8 * 1024 * 1024;
-
-impl SledStore {
-    /// Opens the store in `folder`, or makes it.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let folder: PathBuf = folder.to_owned();
-        // sled panics on some damage where it should return an error; to us both are the same.
-        let opened = std::panic::catch_unwind(move || {
-            sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()
-        });
-        match opened {
-            Ok(db) => Ok(Self { db: db? }),
-            Err(_panic) => Err(StoreError("sled gave up on its files".to_owned())),
-        }
-    }
-}
-
-impl Store for SledStore {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.db.get(key)?.map(|value| value.to_vec()))
-    }
-
-    fn scan(&self, prefix: &[u8], from: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        for pair in self.db.range(from..) {
-            let (key, value) = pair?;
-            if !key.starts_with(prefix) || !visit(&key, &value) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn scan_back(&self, prefix: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        for pair in self.db.range(..end).rev() {
-            let (key, value) = pair?;
-            if !key.starts_with(prefix) || !visit(&key, &value) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn apply(&self, batch: Batch) -> Result<(), StoreError> {
-        let mut puts = sled::Batch::default();
-        for (key, value) in batch.puts {
-            puts.insert(key, value);
-        }
-        Ok(self.db.apply_batch(puts)?)
-    }
-
-    fn flush(&self) -> Result<(), StoreError> {
-        self.db.flush()?;
-        Ok(())
-    }
-
-    fn bytes(&self) -> u64 {
-        self.db.size_on_disk().unwrap_or(0)
-    }
 }
 
 /// A map in memory.
