@@ -10,8 +10,10 @@
 //! | `q` number sequence/64 | 64 places of 8 bytes: one more than the index that holds it, the event or its refusal |
 //! | `x` digest | index of the refusal of that event |
 //! | `d` index/64 | 64 places of 16 bytes: the first 8 of the event's digest, the last 8 of its id |
-//! | `a` algorithm digest says index | an event that mentions that artifact: says is 0 where it describes it or gives it another digest, 1 where it used it, 2 where the event is about a service |
+//! | `a` algorithm digest says index | an event that mentions that artifact: says is 0 where it describes it or gives it another digest, 1 where it used it, 2 where the event is about a service; of a completed run that used it 3 bytes for each use, the places of role, influence and basis among their kind |
+//! | `r` index | a completed run in brief: 8 bytes each of its time and of when it was taken in, 32 of its digest, 1 of how many keys signed it and 32 each, 1 of the job's kind, the run's id, the subject; of each artifact that it made algorithm and digest, name, address; texts with 2 bytes of length before them |
 //! | `u` place moment index | 16 bytes of a digest of what was snapshotted then, the place as 16 bytes of a digest of the data set's name and its address |
+//! | `h` dirHash | index of the first event that mentions that tree |
 //! | `v` algorithm digest subject | a service about which an event mentions that artifact: the first and the last moment at which it was seen there |
 //! | `n` subject `\0` index/64 | 64 places of 1 byte: one more than the event's type's place in the vocabulary |
 //! | `t` digest | index of an event that names this attachment, itself or in the data of a correction |
@@ -43,23 +45,26 @@ use lineal_schemas::{
     vocabulary::{TYPES, artifact::Artifact},
 };
 
+pub mod brief;
 pub mod inventories;
 mod lists;
 pub mod made_with;
+pub mod mentions;
 pub mod places;
 mod project;
 pub mod seen;
 pub mod store;
 
+pub use self::mentions::Mentions;
 pub(crate) use self::project::is_description;
 use self::{
-    project::{Says, project},
+    project::project,
     seen::Span,
     store::{Batch, Store, StoreError},
 };
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 9;
+const FORMAT: u32 = 10;
 
 /// From how many minutes on an event arrives late. An outbox may well wait for a network that is gone for a while.
 pub const LATE_MINUTES: u32 = 60;
@@ -108,17 +113,6 @@ pub struct Projected {
     pub facts: Option<Arc<Facts>>,
     /// The sources that it touches: its own, and for a filling refusal the refused event's.
     pub touches: Vec<Touch>,
-}
-
-/// Where an artifact is mentioned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mentions {
-    /// Indices of the events that describe it, or give it another digest, in order.
-    pub describing: Vec<u64>,
-    /// Indices of those that used it, in order.
-    pub using: Vec<u64>,
-    /// Whether there are also events about services that mention it.
-    pub has_services: bool,
 }
 
 /// The projections over one store.
@@ -292,74 +286,6 @@ impl Index {
         Ok(found)
     }
 
-    /// The events that mention the artifact of this strong digest. Those that only see it serve are not listed: there
-    /// may be any number of observations of one model, and [`Self::services_of`] leads to these.
-    pub fn mentions(&self, algorithm: &str, hex: &str) -> Result<Mentions, StoreError> {
-        let mut found = Mentions::default();
-        let Some(prefix) = artifact_key(algorithm, hex) else { return Ok(found) };
-        self.store.scan(&prefix, &prefix, &mut |key, _value| {
-            match key.get(prefix.len()).copied().and_then(Says::of) {
-                Some(Says::Describes) => found.describing.extend(last_index(key)),
-                Some(Says::Uses) => found.using.extend(last_index(key)),
-                Some(Says::OfService) | None => found.has_services = true,
-            }
-            !found.has_services
-        })?;
-        Ok(found)
-    }
-
-    /// Services about which events mention an artifact by this strong digest, sorted.
-    pub fn services_of(&self, algorithm: &str, hex: &str) -> Result<Vec<String>, StoreError> {
-        let Some(artifact) = artifact_key(algorithm, hex) else { return Ok(Vec::new()) };
-        let prefix = key(b'v', &[artifact.get(1..).unwrap_or_default()]);
-        let mut found = Vec::new();
-        self.store.scan(&prefix, &prefix, &mut |key, _value| {
-            let subject = key.get(prefix.len()..).unwrap_or_default();
-            found.push(String::from_utf8_lossy(subject).into_owned());
-            true
-        })?;
-        Ok(found)
-    }
-
-    /// Strong digests that begin with these hex digits and that entries below `size` mention, at most `limit`: algorithm
-    /// and digest.
-    pub fn artifacts(
-        &self,
-        hex_prefix: &str,
-        size: u64,
-        limit: usize,
-    ) -> Result<Vec<(&'static str, String)>, StoreError> {
-        let mut found: Vec<(&'static str, String)> = Vec::new();
-        for (at, algorithm) in STRONG.iter().enumerate() {
-            let tag = [u8::try_from(at).unwrap_or(0)];
-            let even = hex_prefix.get(..hex_prefix.len() / 2 * 2).unwrap_or_default();
-            let Ok(bytes) = hex::decode(even) else { continue };
-            let prefix = key(b'a', &[&tag, &bytes]);
-            self.store.scan(&prefix, &prefix, &mut |key, _value| {
-                let digest = hex::encode(key.get(2..34).unwrap_or_default());
-                let known = last_index(key).is_some_and(|index| index < size);
-                if known && digest.starts_with(hex_prefix) && found.last().is_none_or(|last| last.1 != digest) {
-                    found.push((algorithm, digest));
-                }
-                found.len() < limit
-            })?;
-        }
-        Ok(found)
-    }
-
-    /// Trees that entries below `size` mention, by `dirHash`, at most `limit`.
-    pub fn trees(&self, size: u64, limit: usize) -> Result<Vec<EventDigest>, StoreError> {
-        let tag = STRONG.iter().position(|known| *known == "dirHash").and_then(|at| u8::try_from(at).ok());
-        let prefix = key(b'a', &[&[tag.unwrap_or_default()]]);
-        let digest = |name: &Vec<u8>| Some(EventDigest::from_bytes(*name.get(2..)?.first_chunk()?));
-        // A digest stands once for each thing that events say of it.
-        let names = self.distinct(&prefix, size, limit.saturating_mul(3))?;
-        let mut trees: Vec<EventDigest> = names.iter().filter_map(digest).collect();
-        trees.dedup();
-        trees.truncate(limit);
-        Ok(trees)
-    }
-
     /// Indices of all key events, in order.
     pub fn key_events(&self) -> Result<Vec<u64>, StoreError> {
         self.indices(b"k")
@@ -430,6 +356,15 @@ impl Shelves<'_> {
         Ok(())
     }
 
+    /// Puts an index under a key that has none yet.
+    fn first(&mut self, key: Vec<u8>, index: u64) -> Result<(), StoreError> {
+        let value = self.open_at(key)?;
+        if value.is_empty() {
+            value.extend(index.to_be_bytes());
+        }
+        Ok(())
+    }
+
     /// Puts `bytes` on the place of `number`, on the shelf whose key begins with `prefix`.
     fn put(&mut self, mut prefix: Vec<u8>, number: u64, bytes: &[u8]) -> Result<(), StoreError> {
         let (shelf, place) = shelf_of(number);
@@ -454,6 +389,12 @@ fn artifact_key(algorithm: &str, digest: &str) -> Option<Vec<u8>> {
     let tag = u8::try_from(STRONG.iter().position(|known| *known == algorithm)?).ok()?;
     let digest = EventDigest::from_str(digest).ok()?;
     Some(key(b'a', &[&[tag], digest.as_bytes()]))
+}
+
+/// The algorithm and the digits of what [`artifact_key`] has after its first byte.
+fn digest_name(name: &[u8; 33]) -> Option<(&'static str, String)> {
+    let (tag, digest) = name.split_first()?;
+    Some((*STRONG.get(usize::from(*tag))?, hex::encode(digest)))
 }
 
 fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {

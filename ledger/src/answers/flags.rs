@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AnswerError, EventRef, InListing, NamedDigest,
     graph::{Identity, Reader, Told, strong},
-    impact::{walk, way},
+    impact::{Limits, walk, way},
     listings::containing_any,
     print,
     resolve::{Target, main_artifact},
@@ -197,7 +197,7 @@ impl Tainted {
         let mut left = max_nodes;
         for (artifact, listings) in flags.strong.iter().zip(&listings) {
             let target = Target::Artifact(Box::new(artifact.clone()));
-            let walked = walk::walk_listed(reader, &target, listings, left)?;
+            let walked = walk::walk_listed(reader, &target, listings, Limits::brief(left))?;
             left = left.saturating_sub(walked.nodes.len());
             tainted.is_cut |= walked.truncated || left == 0;
             tainted.walks.push(walked);

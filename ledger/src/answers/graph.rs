@@ -5,11 +5,12 @@
 //! what a producer claims. Never follows an edge: that is the trace's part.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
     sync::Arc,
 };
 
+use foldhash::{HashMap, HashMapExt as _};
 use lineal_schemas::{
     digest::{EventDigest, KeyId},
     entry::Entry,
@@ -25,12 +26,13 @@ use lineal_schemas::{
 
 use super::{AnswerError, AsOf, EventRef, Moment, NamedDigest, Signer, When, flags::Flags};
 use crate::{
-    index::{Mentions, is_description},
+    index::{Mentions, brief::Brief, is_description},
     ledger::View,
     log::record::ReadError,
 };
 
 mod ahead;
+mod briefly;
 mod corrections;
 
 pub(super) use ahead::AHEAD;
@@ -109,6 +111,7 @@ pub(super) struct Reader<'v> {
     moment: Moment,
     told: HashMap<u64, Option<Rc<Told>>>,
     mentions: HashMap<Strong, Rc<Mentions>>,
+    briefs: HashMap<u64, Option<Rc<Brief>>>,
     corrections: HashMap<String, Rc<Corrections>>,
     identities: HashMap<Strong, Rc<Identity>>,
     flags: Option<Rc<Flags>>,
@@ -130,6 +133,7 @@ impl<'v> Reader<'v> {
             moment,
             told: HashMap::new(),
             mentions: HashMap::new(),
+            briefs: HashMap::new(),
             corrections: HashMap::new(),
             identities: HashMap::new(),
             flags: None,

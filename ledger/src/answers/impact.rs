@@ -23,6 +23,8 @@ use crate::ledger::View;
 mod deployed;
 pub(super) mod walk;
 
+pub use walk::Limits;
+
 /// The most nodes of one answer.
 pub const MAX_NODES: usize = 100_000;
 
@@ -150,15 +152,15 @@ pub struct FormerUse {
 
 /// What rests on what `asked` means, at a moment.
 pub fn impact(view: &View, asked: &str, when: impl Into<When>) -> Result<Impact, AnswerError> {
-    impact_within(view, asked, when, MAX_NODES)
+    impact_within(view, asked, when, Limits::default())
 }
 
-/// As [`impact`], with at most so many nodes.
-pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, max_nodes: usize) -> Result<Impact, AnswerError> {
+/// As [`impact`], with other limits.
+pub fn impact_within(view: &View, asked: &str, when: impl Into<When>, limits: Limits) -> Result<Impact, AnswerError> {
     let mut reader = Reader::new(view, when.into())?;
     let resolved = resolve::resolve_with(&mut reader, asked)?;
     let listings = listings(&reader, &resolved.target)?;
-    let mut walked = walk::walk_listed(&mut reader, &resolved.target, &listings.found, max_nodes)?;
+    let mut walked = walk::walk_listed(&mut reader, &resolved.target, &listings.found, limits)?;
     let found = deployed::find(&mut reader, &mut walked)?;
     let (nodes, edges) = (walked.nodes, walked.edges);
     let mut warnings = notes(resolved, listings.unread);

@@ -135,7 +135,7 @@ pub fn key_impact(
         signed = signed.into_iter().skip(left_out).collect();
     }
     let said = Said::read(&mut reader, &signed)?;
-    let mut walked = walk::walk_all(&mut reader, &said.roots, impact::MAX_NODES)?;
+    let mut walked = walk::walk_all(&mut reader, &said.roots, impact::Limits::brief(impact::MAX_NODES))?;
     if walked.truncated {
         undecided.push(format!("more than {} artifacts and runs rest on it", impact::MAX_NODES));
     }

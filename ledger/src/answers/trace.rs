@@ -235,13 +235,16 @@ impl Node {
 }
 
 /// How a run ran, in short.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunFacts {
     /// What the tool calls it.
     pub run_id: String,
     /// What the job does: `train`, `finetune`, `quantize`, ….
     pub job_kind: String,
+    /// Whether the rest is left out here, whatever the event says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub brief: bool,
     /// Its source code: a commit where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,

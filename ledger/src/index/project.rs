@@ -21,7 +21,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    LATE_MINUTES, Projected, Shelves, artifact_key, id_bytes,
+    LATE_MINUTES, Projected, STRONG, Shelves, artifact_key,
+    brief::{Brief, uses},
+    id_bytes,
     inventories::Part,
     key, made_with, places,
     seen::{Glimpse, Span},
@@ -50,6 +52,7 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
     let name = [facts.digest.as_bytes().get(..8).unwrap_or_default(), id.get(8..).unwrap_or_default()].concat();
     shelves.put(vec![b'd'], entry.index, &name)?;
     let Some(payload) = payload else { return Ok(()) };
+    batch.puts.extend(Brief::pair(entry));
     let span = if matches!(payload, Payload::RecordCorrected(_)) { Span::ALWAYS } else { Span::NEVER };
     let mut event = Event { index: entry.index, subject: &facts.subject, kind, payload, span, batch, shelves };
     event.put_late(facts.time, entry.received)?;
@@ -128,7 +131,12 @@ impl Event<'_, '_> {
 
     fn put_mentioned(&mut self) -> Result<(), StoreError> {
         for (artifact, says) in mentioned(self.payload) {
-            self.batch.put([artifact.as_slice(), &[says as u8], &self.index.to_be_bytes()].concat(), []);
+            let uses = match self.payload {
+                Payload::RunCompleted(run) if says == Says::Uses => uses(run, &artifact),
+                _ => Vec::new(),
+            };
+            self.batch.put([artifact.as_slice(), &[says as u8], &self.index.to_be_bytes()].concat(), uses);
+            self.put_tree(&artifact)?;
             if self.is_about_a_service() {
                 self.put_served(&artifact, self.subject, self.span)?;
             }
@@ -142,8 +150,17 @@ impl Event<'_, '_> {
         Ok(())
     }
 
+    /// Lists what is a tree.
+    fn put_tree(&mut self, artifact: &[u8]) -> Result<(), StoreError> {
+        match tree_of(artifact) {
+            Some(tree) => self.shelves.first(key(b'h', &[tree]), self.index),
+            None => Ok(()),
+        }
+    }
+
     /// Leads from an artifact to a service.
     fn put_served(&mut self, artifact: &[u8], service: &str, span: Span) -> Result<(), StoreError> {
+        self.put_tree(artifact)?;
         self.batch.put([artifact, &[Says::OfService as u8], &self.index.to_be_bytes()].concat(), []);
         self.shelves.widen(key(b'v', &[digest_of(artifact), service.as_bytes()]), span)
     }
@@ -204,6 +221,12 @@ impl Event<'_, '_> {
 /// The algorithm and the digest of an `a` key.
 fn digest_of(artifact: &[u8]) -> &[u8] {
     artifact.get(1..).unwrap_or_default()
+}
+
+/// The digest of an `a` key that is a tree's.
+fn tree_of(artifact: &[u8]) -> Option<&[u8]> {
+    let (tag, digest) = digest_of(artifact).split_first()?;
+    (STRONG.get(usize::from(*tag)) == Some(&"dirHash")).then_some(digest)
 }
 
 /// In the place of a type: an event whose type is not known.

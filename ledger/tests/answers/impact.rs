@@ -2,7 +2,7 @@
 
 use lineal_ledger::answers::{
     Impact, When,
-    impact::{UseKind, impact_within},
+    impact::{Limits, UseKind, impact_within},
 };
 
 use super::*;
@@ -14,7 +14,38 @@ fn impact(world: &World, asked: &str) -> Impact {
     let text = impact.to_text(Style::Plain);
     assert_eq!(text.lines().next(), Some(impact.answer.as_str()), "line 1 is the answer");
     assert!(text.trim_end().ends_with(ORIGIN), "{text}");
+    assert_eq!(in_brief(world, asked), forgotten(&impact), "runs in brief give the same graph");
     impact
+}
+
+/// The same from completed runs in brief, none of whose events is read.
+fn in_brief(world: &World, asked: &str) -> Impact {
+    let limits = Limits { told: 0, ..Limits::default() };
+    forgotten(&impact_within(&world.view(), asked, world.clock.wall(), limits).unwrap())
+}
+
+/// Without how runs ran.
+fn forgotten(impact: &Impact) -> Impact {
+    let mut impact = impact.clone();
+    for node in &mut impact.nodes {
+        node.run = node.run.take().map(|run| answers::trace::RunFacts {
+            run_id: run.run_id,
+            job_kind: run.job_kind,
+            ..answers::trace::RunFacts::default()
+        });
+    }
+    impact
+}
+
+#[test]
+fn runs_in_brief_are_read_from_the_index_alone() {
+    let world = World::deployed();
+    let limits = Limits { told: 0, ..Limits::default() };
+    let found = impact_within(&world.view(), "dataset/wine/red", world.clock.wall(), limits).unwrap();
+    let brief: Vec<bool> = found.nodes.iter().filter_map(|node| node.run.as_ref()).map(|run| run.brief).collect();
+    assert_eq!(brief, [true]);
+    let told = impact(&world, "dataset/wine/red");
+    assert!(told.nodes.iter().filter_map(|node| node.run.as_ref()).all(|run| !run.brief));
 }
 
 /// The names of all runs and artifacts in the graph.
@@ -215,7 +246,8 @@ fn a_run_that_is_not_over_yet_is_shown_until_it_is() {
 #[test]
 fn what_was_left_out_is_never_a_no() {
     let world = World::deployed();
-    let found = impact_within(&world.view(), "dataset/wine/red", world.clock.wall(), 2).unwrap();
+    let found =
+        impact_within(&world.view(), "dataset/wine/red", world.clock.wall(), Limits { nodes: 2, told: 2 }).unwrap();
     assert!(found.truncated && found.exit_code() == 2);
     assert!(found.answer.starts_with("UNKNOWN what that runs rests on dataset/wine/red"), "{}", found.answer);
     assert!(found.to_text(Style::Plain).contains("the limit of 2 nodes was reached"));

@@ -171,7 +171,7 @@ fn request(reader: &mut Reader<'_>, told: &Rc<Told>) -> Result<Vec<Led>, AnswerE
 
 /// What is live of what the event describes.
 fn live(reader: &mut Reader<'_>, told: &Told) -> Result<Vec<Led>, AnswerError> {
-    let mut walked = walk::walk(reader, &Target::Event(told.index), impact::MAX_NODES)?;
+    let mut walked = walk::walk(reader, &Target::Event(told.index), impact::Limits::brief(impact::MAX_NODES))?;
     let mut found = Vec::new();
     for live in impact::live(reader, &mut walked)? {
         let way = impact::way(&walked.edges, live.serves).into_iter().filter_map(|at| walked.nodes.get(at));

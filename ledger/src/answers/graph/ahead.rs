@@ -8,13 +8,13 @@ use std::rc::Rc;
 use rayon::prelude::*;
 
 use super::{MAX_CACHED, Reader, Strong, stored};
-use crate::answers::AnswerError;
+use crate::{answers::AnswerError, index::Mentions};
 
 /// How many events, or artifacts, a walk reads ahead at a time.
 pub(in crate::answers) const AHEAD: usize = 1024;
 
 /// Fewer are read faster by one core.
-const WORTH_IT: usize = 8;
+pub(super) const WORTH_IT: usize = 8;
 
 impl Reader<'_> {
     /// Reads the events of these entries, where they are not at hand.
@@ -39,21 +39,33 @@ impl Reader<'_> {
 
     /// Looks up where these artifacts are mentioned, and reads the events that describe them.
     pub(in crate::answers) fn look_ahead(&mut self, digests: impl Iterator<Item = Strong>) -> Result<(), AnswerError> {
-        let missing: Vec<Strong> = digests.filter(|digest| !self.mentions.contains_key(digest)).collect();
-        if missing.len() < WORTH_IT {
-            return Ok(());
-        }
-        let index = &self.view.index;
-        let found: Vec<_> =
-            missing.into_par_iter().map(|digest| (index.mentions(&digest.algorithm, &digest.value), digest)).collect();
         let mut describing = Vec::new();
-        for (mentions, digest) in found {
-            let mentions = mentions?;
+        for mentions in self.looked_up(digests)? {
             describing.extend(&mentions.describing);
-            self.mentions.insert(digest, Rc::new(mentions));
         }
         describing.sort_unstable();
         describing.dedup();
         self.read_ahead(&describing)
+    }
+
+    /// Where these artifacts are mentioned, of those that were not at hand.
+    pub(super) fn looked_up(
+        &mut self,
+        digests: impl Iterator<Item = Strong>,
+    ) -> Result<Vec<Rc<Mentions>>, AnswerError> {
+        let missing: Vec<Strong> = digests.filter(|digest| !self.mentions.contains_key(digest)).collect();
+        if missing.len() < WORTH_IT {
+            return Ok(Vec::new());
+        }
+        let index = &self.view.index;
+        let found: Vec<_> =
+            missing.into_par_iter().map(|digest| (index.mentions(&digest.algorithm, &digest.value), digest)).collect();
+        let mut all = Vec::with_capacity(found.len());
+        for (mentions, digest) in found {
+            let mentions = Rc::new(mentions?);
+            all.push(mentions.clone());
+            self.mentions.insert(digest, mentions);
+        }
+        Ok(all)
     }
 }

@@ -5,21 +5,26 @@
 //! not followed. Never follows what an artifact was made from: that is the trace.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
 };
 
+use foldhash::{HashMap, HashSet, HashSetExt as _};
 use lineal_schemas::vocabulary::{
     Payload,
     artifact::{Artifact, Basis, Influence},
     lineage::{Mention, Place, Relation},
 };
 
-use crate::answers::{
-    AnswerError, EventRef, InListing, NamedDigest,
-    graph::{AHEAD, Identity, Reader, Strong, Told, strong},
-    resolve::{Target, main_artifact},
-    trace::{Edge, EdgeKind, Node, NodeKind, artifact_node, facts},
+use super::MAX_NODES;
+use crate::{
+    answers::{
+        AnswerError, EventRef, InListing, NamedDigest,
+        graph::{AHEAD, Identity, Reader, Strong, Told, strong},
+        resolve::{Target, main_artifact},
+        trace::{Edge, EdgeKind, Node, NodeKind, artifact_node, facts},
+    },
+    index::brief::InputUse,
 };
 
 /// What the walk found.
@@ -60,6 +65,29 @@ enum Key {
 }
 
 mod begin;
+mod brief;
+
+/// How much of the graph is walked, and how much is told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most nodes.
+    pub nodes: usize,
+    /// From so many nodes on completed runs are told of in brief: which they were, and not how they ran.
+    pub told: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { nodes: MAX_NODES, told: 1000 }
+    }
+}
+
+impl Limits {
+    /// For who only looks where things lead.
+    pub(in crate::answers) const fn brief(nodes: usize) -> Self {
+        Self { nodes, told: 0 }
+    }
+}
 
 struct Walk<'r, 'v> {
     reader: &'r mut Reader<'v>,
@@ -67,16 +95,16 @@ struct Walk<'r, 'v> {
     open: VecDeque<(usize, Rc<Identity>)>,
     drawn: HashSet<(usize, usize, EdgeKind)>,
     measured: BTreeSet<u64>,
-    max_nodes: usize,
+    limits: Limits,
 }
 
 /// Walks downstream from `target`.
 pub(in crate::answers) fn walk(
     reader: &mut Reader<'_>,
     target: &Target,
-    max_nodes: usize,
+    limits: Limits,
 ) -> Result<Walked, AnswerError> {
-    walk_from(reader, std::slice::from_ref(target), &[], max_nodes)
+    walk_from(reader, std::slice::from_ref(target), &[], limits)
 }
 
 /// Walks downstream from a file and from the folders whose listings have it.
@@ -84,25 +112,25 @@ pub(in crate::answers) fn walk_listed(
     reader: &mut Reader<'_>,
     target: &Target,
     listings: &[InListing],
-    max_nodes: usize,
+    limits: Limits,
 ) -> Result<Walked, AnswerError> {
-    walk_from(reader, std::slice::from_ref(target), listings, max_nodes)
+    walk_from(reader, std::slice::from_ref(target), listings, limits)
 }
 
 /// Walks downstream from several targets; each is at no distance, and none needs to lead anywhere.
 pub(in crate::answers) fn walk_all(
     reader: &mut Reader<'_>,
     targets: &[Target],
-    max_nodes: usize,
+    limits: Limits,
 ) -> Result<Walked, AnswerError> {
-    walk_from(reader, targets, &[], max_nodes)
+    walk_from(reader, targets, &[], limits)
 }
 
 fn walk_from(
     reader: &mut Reader<'_>,
     targets: &[Target],
     listings: &[InListing],
-    max_nodes: usize,
+    limits: Limits,
 ) -> Result<Walked, AnswerError> {
     let mut walk = Walk {
         reader,
@@ -110,7 +138,7 @@ fn walk_from(
         open: VecDeque::new(),
         drawn: HashSet::new(),
         measured: BTreeSet::new(),
-        max_nodes: max_nodes.max(1),
+        limits,
     };
     for target in targets {
         walk.begin(target)?;
@@ -153,13 +181,18 @@ impl Walk<'_, '_> {
     fn read_ahead(&mut self, next: &[(usize, Rc<Identity>)]) -> Result<(), AnswerError> {
         let mut using = Vec::new();
         for digest in next.iter().flat_map(|(_at, identity)| &identity.digests) {
-            using.extend(&self.reader.mentions(digest)?.using);
+            using.extend(self.reader.mentions(digest)?.using.iter().map(|using| using.index));
             if using.len() >= AHEAD {
                 break;
             }
         }
         using.truncate(AHEAD);
-        self.read_with_outputs(&using)
+        self.ahead(&using)
+    }
+
+    /// Takes runs in brief ahead, or reads events ahead; and looks up what they made.
+    fn ahead(&mut self, indices: &[u64]) -> Result<(), AnswerError> {
+        if self.is_brief() { self.briefs_with_outputs(indices) } else { self.read_with_outputs(indices) }
     }
 
     /// Reads events ahead, and looks up what these made.
@@ -174,19 +207,25 @@ impl Walk<'_, '_> {
     }
 
     fn artifact(&mut self, at: usize, identity: &Rc<Identity>) -> Result<(), AnswerError> {
-        let mut indices = BTreeSet::new();
+        let mut indices: BTreeMap<u64, Vec<InputUse>> = BTreeMap::new();
         for digest in &identity.digests {
             let mentions = self.reader.mentions(digest)?;
-            indices.extend(mentions.describing.iter().chain(&mentions.using));
+            indices.extend(mentions.describing.iter().map(|index| (*index, Vec::new())));
+            for using in &mentions.using {
+                indices.entry(using.index).or_default().extend(&using.inputs);
+            }
         }
         for service in self.reader.services_of(identity)? {
             self.walked.services.entry(service).or_default().extend(identity.digests.iter().cloned());
         }
         let mut seen = BTreeSet::new();
-        let indices: Vec<u64> = indices.into_iter().collect();
+        let indices: Vec<(u64, Vec<InputUse>)> = indices.into_iter().collect();
         for some in indices.chunks(AHEAD) {
-            self.read_with_outputs(some)?;
-            for index in some {
+            self.ahead(&some.iter().map(|(index, _inputs)| *index).collect::<Vec<_>>())?;
+            for (index, inputs) in some {
+                if self.briefly(at, identity, (*index, inputs))? {
+                    continue;
+                }
                 let Some(told) = self.reader.mentioning(*index)? else { continue };
                 if seen.insert(told.index) && self.reader.has_happened(&told) {
                     for mention in identity.mentions(&told) {
@@ -348,7 +387,7 @@ impl Walk<'_, '_> {
     }
 
     fn is_full(&mut self) -> bool {
-        self.walked.truncated |= self.walked.nodes.len() >= self.max_nodes;
+        self.walked.truncated |= self.walked.nodes.len() >= self.limits.nodes.max(1);
         self.walked.truncated
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use lineal_schemas::vocabulary::Payload;
+use lineal_schemas::vocabulary::{Payload, run::JobKind};
 
 use super::NodeKind;
 use crate::answers::{
@@ -72,13 +72,17 @@ fn naming(told: &Rc<Told>) -> Option<Naming> {
 }
 
 fn made_by(identity: &Identity) -> Option<NodeKind> {
-    use lineal_schemas::vocabulary::run::JobKind;
     identity.said.iter().rev().find_map(|told| match &told.payload {
-        Payload::RunCompleted(run) => match run.job.kind {
-            JobKind::Train | JobKind::Finetune | JobKind::Quantize | JobKind::Merge => Some(NodeKind::Model),
-            JobKind::Index => Some(NodeKind::Index),
-            JobKind::Score | JobKind::Transform => Some(NodeKind::Dataset),
-        },
+        Payload::RunCompleted(run) => Some(made_by_job(run.job.kind)),
         _ => None,
     })
+}
+
+/// What a job makes.
+pub(in crate::answers) const fn made_by_job(kind: JobKind) -> NodeKind {
+    match kind {
+        JobKind::Train | JobKind::Finetune | JobKind::Quantize | JobKind::Merge => NodeKind::Model,
+        JobKind::Index => NodeKind::Index,
+        JobKind::Score | JobKind::Transform => NodeKind::Dataset,
+    }
 }

@@ -20,6 +20,7 @@ pub(in crate::answers) fn of_run(run: &RunCompleted) -> RunFacts {
     RunFacts {
         run_id: run.run_id.to_string(),
         job_kind: run.job.kind.to_string(),
+        brief: false,
         code: run.code.as_ref().map(of_code),
         dirty: run.code.as_ref().and_then(|code| code.dirty),
         parameters: owned(run.parameters.as_ref().map(Table::as_map)),

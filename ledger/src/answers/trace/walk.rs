@@ -5,10 +5,11 @@
 //! nothing says what something was made from, a node says that. (docs/DESIGN.md)
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     rc::Rc,
 };
 
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use lineal_schemas::{
     timestamp::Timestamp,
     vocabulary::{

@@ -1,0 +1,171 @@
+//! The part of a walk downstream that reads no events: completed runs in brief, and what only they made.
+//!
+//! Promises the graph that the events would give, node for node and edge for edge; only how a run ran is left out. What
+//! anything else says something about is left to the rest of the walk.
+
+use std::rc::Rc;
+
+use lineal_schemas::vocabulary::{
+    artifact::{Influence, Strength},
+    run::JobKind,
+};
+
+use super::{Edge, EdgeKind, Identity, Key, Node, NodeKind, Walk, edge_of, outputs};
+use crate::{
+    answers::{
+        AnswerError, NamedDigest,
+        trace::{RunFacts, described::made_by_job},
+    },
+    index::brief::{Brief, InputUse, Made},
+};
+
+impl Walk<'_, '_> {
+    /// Whether enough is told already.
+    pub(super) const fn is_brief(&self) -> bool {
+        self.walked.nodes.len() >= self.limits.told
+    }
+
+    /// Takes these runs in brief, looks up what they made, and reads the events that will have to be read.
+    pub(super) fn briefs_with_outputs(&mut self, indices: &[u64]) -> Result<(), AnswerError> {
+        self.reader.briefs_ahead(indices)?;
+        let (mut made, mut unread) = (Vec::new(), Vec::new());
+        for index in indices {
+            match self.reader.brief(*index)? {
+                Some(brief) => made.extend(brief.outputs.iter().map(named)),
+                None => unread.push(*index),
+            }
+        }
+        self.reader.mentions_ahead(made.iter().cloned())?;
+        for digest in &made {
+            let describing = &self.reader.mentions(digest)?.describing;
+            if describing.len() > 1 {
+                unread.extend(describing);
+            }
+        }
+        self.reader.read_ahead(&unread)
+    }
+
+    /// What a completed run that mentions the artifact at a node leads to; false where its event has to be read.
+    pub(super) fn briefly(
+        &mut self,
+        at: usize,
+        identity: &Identity,
+        (index, inputs): (u64, &[InputUse]),
+    ) -> Result<bool, AnswerError> {
+        if !self.is_brief() || identity.digests.len() != 1 {
+            return Ok(false);
+        }
+        let Some(brief) = self.reader.brief(index)? else { return Ok(false) };
+        if self.reader.has_ended(&brief) {
+            let distance = self.distance(at) + 1;
+            for input in inputs.iter().filter(|input| input.influence != Influence::Measurement) {
+                let role = Some(input.role.to_string());
+                let (influence, basis) = (Some(input.influence), input.basis);
+                let edge = Edge { role, influence, basis, ..edge_of(index, EdgeKind::Input) };
+                self.brief_run(index, &brief, (at, edge), distance)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn brief_run(
+        &mut self,
+        index: u64,
+        brief: &Rc<Brief>,
+        (upstream, edge): (usize, Edge),
+        distance: usize,
+    ) -> Result<(), AnswerError> {
+        let known = self.walked.places.get(&Key::Run(index)).copied();
+        let at = match known {
+            Some(at) => at,
+            None => match self.place(Key::Run(index), self.brief_node(index, brief), distance) {
+                Some(at) => at,
+                None => return Ok(()),
+            },
+        };
+        self.draw(Edge { from: at, to: upstream, ..edge });
+        if known.is_some() {
+            return Ok(());
+        }
+        if brief.kind == JobKind::Score {
+            self.walked.batches.entry(brief.subject.clone()).or_default().insert(index, at);
+        }
+        for made in &brief.outputs {
+            self.brief_output(at, made, (index, brief.kind), distance + 1)?;
+        }
+        Ok(())
+    }
+
+    fn brief_node(&self, index: u64, brief: &Brief) -> Node {
+        let run = RunFacts {
+            run_id: brief.run_id.clone(),
+            job_kind: brief.kind.to_string(),
+            brief: true,
+            ..RunFacts::default()
+        };
+        Node {
+            name: Some(brief.subject.clone()),
+            events: vec![self.reader.brief_ref(index, brief)],
+            run: Some(run),
+            ..Node::new(NodeKind::Run)
+        }
+    }
+
+    /// What a run made, where nothing but that run says anything about it; else its event is read.
+    fn brief_output(
+        &mut self,
+        run: usize,
+        made: &Made,
+        (index, kind): (u64, JobKind),
+        distance: usize,
+    ) -> Result<(), AnswerError> {
+        let digest = named(made);
+        let key = Key::Digest(digest.clone());
+        let edge = edge_of(index, EdgeKind::Run);
+        if let Some(at) = self.walked.places.get(&key).copied() {
+            if at != run {
+                self.draw(Edge { from: at, to: run, ..edge });
+            }
+            return Ok(());
+        }
+        let size = self.reader.moment().size;
+        let mentions = self.reader.mentions(&digest)?;
+        if !mentions.describing.iter().filter(|said| **said < size).eq([&index]) {
+            return self.read_output(run, &digest, index, distance);
+        }
+        let node = Node {
+            name: made.name.clone(),
+            digests: vec![digest.clone()],
+            uri: made.uri.clone(),
+            strength: Some(Strength::Strong),
+            ..Node::new(made_by_job(kind))
+        };
+        if let Some(at) = self.place(key, node, distance) {
+            let identity = Identity { digests: [digest].into(), said: Vec::new() };
+            self.open.push_back((at, Rc::new(identity)));
+            self.draw(Edge { from: at, to: run, ..edge });
+        }
+        Ok(())
+    }
+
+    fn read_output(
+        &mut self,
+        run: usize,
+        digest: &NamedDigest,
+        index: u64,
+        distance: usize,
+    ) -> Result<(), AnswerError> {
+        let Some(told) = self.reader.told(index)? else { return Ok(()) };
+        let is_it = |made: &&lineal_schemas::vocabulary::artifact::Artifact| {
+            made.strong_digests().any(|(name, hex)| digest.algorithm == name && digest.value == hex)
+        };
+        match outputs(&told).find(is_it) {
+            Some(made) => self.follow(run, made, NodeKind::Artifact, edge_of(index, EdgeKind::Run), distance),
+            None => Ok(()),
+        }
+    }
+}
+
+fn named(made: &Made) -> NamedDigest {
+    NamedDigest { algorithm: made.algorithm.to_owned(), value: made.digest.clone() }
+}
