@@ -12,6 +12,7 @@ pub mod dataset;
 pub mod deployment;
 pub mod evaluation;
 pub mod flag;
+pub mod gate;
 pub mod incident;
 pub mod inventory;
 pub mod key;
@@ -19,6 +20,7 @@ pub mod ledger;
 pub mod lineage;
 pub mod model;
 pub mod names;
+pub mod policy;
 pub mod run;
 pub mod schemas;
 pub mod service;
@@ -31,8 +33,9 @@ use self::{
     artifact::{ArtifactDestroyed, ArtifactEquated, ArtifactLocated, Attachment, Origin},
     dataset::{DatasetSnapshotted, TransformPublished},
     deployment::{DeploymentObserved, DeploymentRemoved, DeploymentRequested, DeploymentRolledback},
-    evaluation::{EvaluationCompleted, EvaluationStarted},
+    evaluation::{EvaluationCompleted, EvaluationRetracted, EvaluationStarted},
     flag::{ArtifactCleared, ArtifactFlagged},
+    gate::GateDecided,
     incident::{IncidentClosed, IncidentOpened, IncidentUpdated},
     inventory::InventoryObserved,
     key::{KeyEnrolled, KeyRevoked, KeyRotated},
@@ -40,6 +43,7 @@ use self::{
     lineage::{Common, Mention, Mentions, Says},
     model::{AliasMoved, ModelRegistered},
     names::{Handle, shown},
+    policy::{ApprovalGranted, ApprovalRefused, PolicyRegistered, WaiverGranted},
     run::{RunCompleted, RunFailed, RunStarted},
     service::{DecisionsRecorded, DriftObserved, ServiceRegistered},
     values::JsonObject,
@@ -227,6 +231,18 @@ payloads! {
     "incident.closed" => IncidentClosed,
     /// What runs in an environment, and that nothing else does.
     "inventory.observed" => InventoryObserved,
+    /// What a gate asks for.
+    "policy.registered" => PolicyRegistered,
+    /// A gate decided.
+    "gate.decided" => GateDecided,
+    /// Somebody who may says yes.
+    "approval.granted" => ApprovalGranted,
+    /// Somebody who may says no.
+    "approval.refused" => ApprovalRefused,
+    /// A rule is not asked for, for a time.
+    "waiver.granted" => WaiverGranted,
+    /// A measurement does not count.
+    "evaluation.retracted" => EvaluationRetracted,
 }
 
 impl Payload {

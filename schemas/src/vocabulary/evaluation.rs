@@ -11,7 +11,7 @@ use super::{
     values::{Count, Scalar, Table},
     violation::{EMPTY_SLICE, NO_OUTCOME},
 };
-use crate::decimal::Decimal;
+use crate::{decimal::Decimal, digest::EventDigest};
 
 /// The members that the two events of an evaluation share.
 macro_rules! evaluation {
@@ -82,6 +82,30 @@ evaluation! {
             results: Vec<MetricResult>,
         }
         optional {}
+    }
+}
+
+event! {
+    /// `evaluation.retracted`: a measurement does not count.
+    pub struct EvaluationRetracted {
+        required {
+            /// What the tool called the evaluation.
+            evaluation_id: Id,
+            /// The model that was measured.
+            model: Artifact,
+            /// Why: `wrong-data`, `harness-bug`.
+            reason: Code,
+        }
+        optional {
+            /// The one event that does not count; every event of this id up to now, where nothing is said.
+            event: EventDigest,
+        }
+    }
+}
+
+impl Says for EvaluationRetracted {
+    fn mention<'a>(&'a self, mentions: &mut Mentions<'a>) {
+        mentions.add(Relation::Subject, [&self.model]);
     }
 }
 

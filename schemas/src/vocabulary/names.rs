@@ -159,6 +159,10 @@ text! {
     pub struct IncidentName; "a name like `incident/owner/name`", |text| is_path_of("incident", text)
 }
 text! {
+    /// `policy/<owner>/<name>`.
+    pub struct PolicyName; "a name like `policy/owner/name`", |text| is_path_of("policy", text)
+}
+text! {
     /// A producer, kept across its keys.
     pub struct ProducerName; "1 to 63 characters out of a-z, 0-9 and `-`",
     |text| is_ascii_of(text, 63, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

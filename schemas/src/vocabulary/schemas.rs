@@ -56,4 +56,10 @@ schemas! {
     "incident.updated",
     "incident.closed",
     "inventory.observed",
+    "policy.registered",
+    "gate.decided",
+    "approval.granted",
+    "approval.refused",
+    "waiver.granted",
+    "evaluation.retracted",
 }

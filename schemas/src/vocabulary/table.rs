@@ -134,4 +134,10 @@ rules! {
     "incident.updated", Producer, RESPONSIBLE, Subject::Owned("incident");
     "incident.closed", Producer, &[Approver, Deployer, Admin], Subject::Owned("incident");
     "inventory.observed", Producer, &[Observer], Subject::Owned("environment");
+    "policy.registered", Producer, &[Approver, Admin], Subject::Owned("policy");
+    "gate.decided", ProducerOrLedger, &[Approver, Deployer], Subject::Owned("service");
+    "approval.granted", Producer, &[Approver], Subject::Owned("service");
+    "approval.refused", Producer, &[Approver], Subject::Owned("service");
+    "waiver.granted", Producer, &[Approver], Subject::Owned("service");
+    "evaluation.retracted", Producer, &[Evaluator, Approver], Subject::Owned("model");
 }

@@ -425,6 +425,44 @@ def make_vocabulary():
     case("inventory-unlike-its-subject", "another environment than the payload names", "inventory.observed", "environment/us-1/prod",
          inventory, "subject-mismatch")
 
+    # Policies and decisions.
+    policy = {"policy": "policy/payments/fraud-prod", "text": "schema = 1\n\tname = \"policy/payments/fraud-prod\"\n"}
+    registered = ("policy.registered", policy["policy"])
+    serving = [{"components": [{"role": "model", "artifact": file}]}]
+    decided = {"service": service, "servingSet": serving, "verdict": "deny", "treeSize": 17, "judgedAt": RECEIVED,
+               "document": sha256(b"a verdict")}
+    decision = ("gate.decided", service)
+    approval = {"service": service, "artifact": file, "role": "model-risk"}
+    waiver = {"service": service, "artifact": file, "policy": sha256(policy["text"].encode()), "rule": "metric/recall[country=BR]",
+              "reason": "small-market", "expires": RECEIVED}
+    retracted = {"evaluationId": "eval-17", "model": file, "reason": "wrong-data"}
+    case("valid-policy", "lines of text; whether they are a policy, the gate says", *registered, policy, None)
+    case("policy-with-a-carriage-return", "one spelling of a line's end", *registered, {**policy, "text": "schema = 1\r\n"}, "schema-violation")
+    case("policy-without-text", "a verdict is made again from the record alone", *registered, {"policy": policy["policy"]}, "schema-violation")
+    case("policy-without-owner", "a policy has an owner", "policy.registered", "policy/fraud", {**policy, "policy": "policy/fraud"}, "schema-violation")
+    case("policy-unlike-its-subject", "another policy than the payload names", "policy.registered", "policy/payments/other", policy, "subject-mismatch")
+    case("valid-decision", "what was asked, at which size and moment", *decision, decided, None)
+    case("valid-overridden-decision", "the glass is broken, and the verdict stays what it is", *decision,
+         {**decided, "overridden": {"waiver": sha256(b"a waiver"), "reason": "fraud-wave", "expires": RECEIVED}}, None)
+    case("decision-of-another-word", "three verdicts and no more", *decision, {**decided, "verdict": "promote"}, "schema-violation")
+    case("decision-about-nothing", "a decision is about something", *decision, {**decided, "servingSet": []}, "schema-violation")
+    case("decision-at-no-size", "a verdict can be made again", *decision,
+         {key: value for key, value in decided.items() if key != "treeSize"}, "schema-violation")
+    case("decision-at-half-a-size", "a size is a whole number", *decision, {**decided, "treeSize": 16.5}, "schema-violation")
+    case("valid-approval", "somebody who may says yes", "approval.granted", service, approval, None)
+    case("approval-of-a-place", "a place can come to hold other bytes", "approval.granted", service, {**approval, "artifact": elsewhere}, "schema-violation")
+    case("approval-of-a-weak-digest", "a weak digest is that of other bytes as well", "approval.granted", service,
+         {**approval, "artifact": {"digest": {"mlflowDigest": "653f63f1"}}}, "schema-violation")
+    case("valid-refusal", "somebody who may says no", "approval.refused", service, approval, None)
+    case("refusal-with-an-end", "a refusal ends when somebody grants", "approval.refused", service, {**approval, "expires": RECEIVED}, "schema-violation")
+    case("valid-waiver", "one rule, one artifact, one service, for a time", "waiver.granted", service, waiver, None)
+    case("waiver-without-end", "a waiver ends", "waiver.granted", service,
+         {key: value for key, value in waiver.items() if key != "expires"}, "schema-violation")
+    case("waiver-in-words", "why is a code, the story an attachment", "waiver.granted", service, {**waiver, "reason": "Jo said so"}, "schema-violation")
+    case("valid-retraction", "a measurement does not count", "evaluation.retracted", "model/payments/fraud", retracted, None)
+    case("retraction-without-reason", "why is said", "evaluation.retracted", "model/payments/fraud",
+         {key: value for key, value in retracted.items() if key != "reason"}, "schema-violation")
+
 
 def flat(data):
     if isinstance(data, bytes):
