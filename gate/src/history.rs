@@ -1,0 +1,172 @@
+//! What the gate asks of a history: a record as it was at one size, looked at from one moment.
+//!
+//! Promises to name everything that a verdict can depend on: two histories that answer these questions alike give the same
+//! verdict. Never says where events are kept: the ledger answers from its index, the verifier from one pass over the record.
+
+use std::{collections::BTreeSet, rc::Rc};
+
+use lineal_schemas::{
+    digest::EventDigest,
+    timestamp::Timestamp,
+    vocabulary::{
+        Payload,
+        artifact::Artifact,
+        deployment::ServedSet,
+        lineage::{Mention, Relation},
+    },
+};
+
+/// A committed event, as corrections leave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// Its entry.
+    pub index: u64,
+    /// Its digest.
+    pub event: EventDigest,
+    /// When the ledger took it.
+    pub received: Timestamp,
+    /// When it happened, as the producer says.
+    pub time: Timestamp,
+    /// The source that said it.
+    pub source: String,
+    /// Its number there.
+    pub sequence: u64,
+    /// What it is about.
+    pub subject: String,
+    /// Who signed it, by the names under which the keys are enrolled.
+    pub producers: BTreeSet<String>,
+    /// Whether the ledger itself said it.
+    pub is_ledgers: bool,
+    /// What it says; where a correction counts, what that says.
+    pub payload: Payload,
+    /// The correction that counts.
+    pub corrected_by: Option<EventDigest>,
+    /// Who signed that correction.
+    pub correctors: BTreeSet<String>,
+}
+
+impl Evidence {
+    /// When it happened: as the producer says, but never after the ledger took it.
+    pub fn when(&self) -> Timestamp {
+        self.time.min(self.received)
+    }
+
+    /// The order of what was said last: by time, and of the same time by source and number.
+    pub fn order(&self) -> (Timestamp, &str, u64) {
+        (self.when(), &self.source, self.sequence)
+    }
+}
+
+/// A strong digest, by how it was made.
+pub type Strong = (String, String);
+
+/// The strong digests of an artifact.
+pub fn strong(artifact: &Artifact) -> impl Iterator<Item = Strong> + '_ {
+    artifact.strong_digests().map(|(algorithm, digest)| (algorithm.to_owned(), digest.to_owned()))
+}
+
+/// One artifact: every strong digest that events join, and what they say of it.
+///
+/// Joined are several digests of one artifact in one event, and both sides of an `artifact.equated`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Identity {
+    /// Its digests.
+    pub digests: BTreeSet<Strong>,
+    /// The events that describe it rather than use it, in the order of [`Evidence::order`], whenever they happened.
+    pub said: Vec<Rc<Evidence>>,
+}
+
+impl Identity {
+    /// Whether an artifact is this one.
+    pub fn is(&self, artifact: &Artifact) -> bool {
+        strong(artifact).any(|digest| self.digests.contains(&digest))
+    }
+
+    /// What an event says of this artifact: its mentions of it.
+    pub fn mentions<'t>(&self, told: &'t Evidence) -> impl Iterator<Item = Mention<'t>> {
+        told.payload.artifacts().into_iter().filter(|mention| self.is(mention.artifact))
+    }
+
+    /// Whether an event has this artifact in that relation.
+    pub fn has(&self, told: &Evidence, relation: Relation) -> bool {
+        self.mentions(told).any(|mention| mention.relation == relation)
+    }
+}
+
+/// What was seen of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// How sure it is at the moment.
+    pub standing: Standing,
+    /// What was seen: the serving set.
+    pub sets: Vec<ServedSet>,
+    /// The observation.
+    pub event: EventDigest,
+}
+
+/// What a state says at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// All of it was seen, and the next look is not overdue.
+    Runs,
+    /// Only a part was ever seen.
+    Partly,
+    /// The next look is overdue.
+    Unknown,
+    /// It ended, or nothing was seen there.
+    Ended,
+}
+
+/// A record at one size, looked at from one moment.
+pub trait History {
+    /// Why a question could not be answered; then there is no verdict.
+    type Error;
+
+    /// The digest of the ledger's genesis.
+    fn ledger(&self) -> EventDigest;
+
+    /// How many entries there are.
+    fn size(&self) -> u64;
+
+    /// The moment: what happened after it has not happened.
+    fn moment(&self) -> Timestamp;
+
+    /// What an artifact's strong digests join; nothing where it has none.
+    fn identity(&mut self, artifact: &Artifact) -> Result<Option<Rc<Identity>>, Self::Error>;
+
+    /// Events about this subject of these types, none of which says what runs; in the order of their entries.
+    fn about(&mut self, subject: &str, types: &[&str]) -> Result<Vec<Rc<Evidence>>, Self::Error>;
+
+    /// Subjects that begin with `prefix`, sorted.
+    fn subjects(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error>;
+
+    /// What was last seen of a service at the moment; where `wanted` is given, the last complete state that it takes.
+    fn state(&mut self, service: &str, wanted: Wanted<'_>) -> Result<Option<State>, Self::Error>;
+}
+
+/// Which state of a service is wanted, by its serving set; the last one, where nothing is said.
+pub type Wanted<'w> = Option<&'w mut dyn FnMut(&[ServedSet]) -> bool>;
+
+/// Events by digest, each once.
+#[derive(Debug, Clone, Default)]
+pub struct Used(BTreeSet<EventDigest>);
+
+impl Used {
+    /// Takes an event into account, with the correction that counts.
+    pub fn put(&mut self, told: &Evidence) {
+        self.put_digest(told.event);
+        if let Some(correction) = told.corrected_by {
+            self.put_digest(correction);
+        }
+    }
+
+    /// Takes an event into account by its digest.
+    pub fn put_digest(&mut self, event: EventDigest) {
+        self.0.insert(event);
+    }
+
+    /// All of them, sorted.
+    pub fn all(&self) -> Vec<EventDigest> {
+        self.0.iter().copied().collect()
+    }
+}

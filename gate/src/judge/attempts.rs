@@ -1,0 +1,308 @@
+//! Attempts to measure a model: which there were, which count, and what they were made with.
+//!
+//! Promises that every announced attempt counts, whatever it found, until somebody retracts it with a reason. Never picks
+//! one: a policy says how several become one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use lineal_schemas::vocabulary::{
+    Payload,
+    artifact::{Artifact, Input, InputRole},
+    evaluation::{Harness, MetricResult},
+    lineage::Relation,
+    values::Table,
+};
+
+use super::{label, lineage::standing};
+use crate::{
+    history::{Evidence, History, Identity, strong},
+    policy::{Policy, Slice, is_from},
+};
+
+/// The attempts to measure one model.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    /// Those that count, the first begun first.
+    pub(super) counted: Vec<Attempt>,
+    /// Those that somebody retracted, with the event that did.
+    pub(super) retracted: Vec<(Attempt, Rc<Evidence>)>,
+    /// On other data, with another program or by others than the policy asks for: why, for each.
+    pub(super) other: Vec<(String, Attempt)>,
+    /// Flags that stand on data that it was measured on.
+    pub(super) flags: Vec<(String, Rc<Evidence>)>,
+}
+
+/// An attempt: what was announced, and what was found.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt {
+    pub(super) id: String,
+    pub(super) announced: Option<Rc<Evidence>>,
+    pub(super) finished: Option<Rc<Evidence>>,
+    pub(super) suite: Suite,
+}
+
+/// What a measurement was made with and on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Suite {
+    pub(super) harness: Option<(String, Option<String>)>,
+    program: BTreeSet<String>,
+    pub(super) data: Vec<Data>,
+    transform: Option<BTreeSet<String>>,
+}
+
+/// Data of a measurement.
+#[derive(Debug, Clone)]
+pub(super) struct Data {
+    pub(super) label: String,
+    pub(super) identity: Option<Rc<Identity>>,
+    /// The wholes that it is a part of.
+    pub(super) wholes: Vec<Rc<Identity>>,
+    names: BTreeSet<String>,
+}
+
+impl PartialEq for Data {
+    /// The same bytes, whatever they are called; what has no strong digest is the same as nothing.
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.identity, &other.identity) {
+            (Some(mine), Some(theirs)) => mine.digests == theirs.digests,
+            _ => false,
+        }
+    }
+}
+
+impl Attempts {
+    /// Every attempt at a model that had begun.
+    pub(super) fn read<H: History>(history: &mut H, identity: &Identity, policy: &Policy) -> Result<Self, H::Error> {
+        let now = history.moment();
+        let (mut starts, mut ends): (ById, ById) = Default::default();
+        let mut retractions = Vec::new();
+        for told in identity.said.iter().filter(|told| told.when() <= now && identity.has(told, Relation::Subject)) {
+            match &told.payload {
+                Payload::EvaluationStarted(started) => {
+                    starts.entry(started.evaluation_id.to_string()).or_default().push(told.clone());
+                }
+                Payload::EvaluationCompleted(completed) => {
+                    ends.entry(completed.evaluation_id.to_string()).or_default().push(told.clone());
+                }
+                Payload::EvaluationRetracted(_) => retractions.push(told.clone()),
+                _ => {}
+            }
+        }
+        let mut found = Self::default();
+        let ids: BTreeSet<String> = starts.keys().chain(ends.keys()).cloned().collect();
+        for id in ids {
+            // The first announcement with an id belongs to the first results with it, and so on.
+            let (announced, finished) = (starts.remove(&id).unwrap_or_default(), ends.remove(&id).unwrap_or_default());
+            for at in 0..announced.len().max(finished.len()) {
+                let (announced, finished) = (announced.get(at).cloned(), finished.get(at).cloned());
+                let Some(told) = finished.as_ref().or(announced.as_ref()) else { continue };
+                let suite = Suite::read(history, told)?;
+                found.take(Attempt { id: id.clone(), announced, finished, suite }, &retractions, policy);
+            }
+        }
+        found.counted.sort_by_key(Attempt::began);
+        let data = found.counted.iter().flat_map(|attempt| &attempt.suite.data);
+        for data in data {
+            let flags = data.identity.iter().flat_map(|identity| standing(identity, now));
+            found.flags.extend(flags.map(|told| (format!("{}, on which it was measured,", data.label), told)));
+        }
+        Ok(found)
+    }
+
+    fn take(&mut self, attempt: Attempt, retractions: &[Rc<Evidence>], policy: &Policy) {
+        if let Some(why) = attempt.is_other(policy) {
+            self.other.push((why, attempt));
+        } else if let Some(by) = retractions.iter().find(|told| attempt.is_retracted_by(told)) {
+            self.retracted.push((attempt, by.clone()));
+        } else {
+            self.counted.push(attempt);
+        }
+    }
+
+    /// Those that count and have results.
+    pub(super) fn finished(&self) -> impl Iterator<Item = (&Attempt, &Rc<Evidence>)> {
+        self.counted.iter().filter_map(|attempt| Some((attempt, attempt.finished.as_ref()?)))
+    }
+
+    /// Those that count and were announced, and nothing more.
+    pub(super) fn open(&self) -> impl Iterator<Item = (&Attempt, &Rc<Evidence>)> {
+        let open = self.counted.iter().filter(|attempt| attempt.finished.is_none());
+        open.filter_map(|attempt| Some((attempt, attempt.announced.as_ref()?)))
+    }
+
+    /// Whoever signed the results that count, or corrected them.
+    pub(super) fn evaluators(&self) -> BTreeSet<String> {
+        self.finished().flat_map(|(_attempt, told)| told.producers.union(&told.correctors).cloned()).collect()
+    }
+}
+
+/// Events by the id of their evaluation.
+type ById = BTreeMap<String, Vec<Rc<Evidence>>>;
+
+impl Attempt {
+    fn events(&self) -> impl Iterator<Item = &Rc<Evidence>> {
+        [&self.announced, &self.finished].into_iter().flatten()
+    }
+
+    /// The order in which attempts began.
+    fn began(&self) -> Option<(lineal_schemas::timestamp::Timestamp, String, u64)> {
+        let orders = self.events().map(|told| (told.when(), told.source.clone(), told.sequence));
+        orders.min()
+    }
+
+    /// When the ledger took the first of it.
+    pub(super) fn known_since(&self) -> Option<lineal_schemas::timestamp::Timestamp> {
+        self.events().map(|told| told.received).min()
+    }
+
+    /// Whether a retraction means this attempt: its id, under the same name, and known before.
+    fn is_retracted_by(&self, by: &Evidence) -> bool {
+        let Payload::EvaluationRetracted(retraction) = &by.payload else { return false };
+        let Some(told) = self.finished.as_ref().or(self.announced.as_ref()) else { return false };
+        retraction.evaluation_id.as_str() == self.id
+            && by.subject == told.subject
+            && told.index < by.index
+            && retraction.event.is_none_or(|event| event == told.event)
+    }
+
+    /// Why it is none that the policy asks for.
+    fn is_other(&self, policy: &Policy) -> Option<String> {
+        let asked = policy.table.evaluation.as_ref()?.get_ref();
+        if let Some(wanted) = &asked.data {
+            let is_wanted = |data: &Data| wanted.iter().any(|wanted| data.is(wanted.get_ref()));
+            if self.suite.data.is_empty() {
+                return Some("says not on which data".to_owned());
+            }
+            if let Some(other) = self.suite.data.iter().find(|data| !is_wanted(data)) {
+                return Some(format!("other data: {}", other.label));
+            }
+        }
+        let harness = self.suite.harness.as_ref();
+        let other_name = asked
+            .harness
+            .as_ref()
+            .is_some_and(|wanted| harness.map(|(name, _)| name.as_str()) != Some(wanted.as_str()));
+        let version = harness.and_then(|(_name, version)| version.as_deref());
+        let other_version = asked.harness_version.as_ref().is_some_and(|wanted| version != Some(wanted.as_str()));
+        if other_name || other_version {
+            return Some("another program".to_owned());
+        }
+        let told = self.finished.as_ref().or(self.announced.as_ref())?;
+        (!is_from(told, asked.from.as_ref())).then(|| "by another producer".to_owned())
+    }
+}
+
+impl Data {
+    /// Whether a policy means these data: a name, or a digest.
+    fn is(&self, wanted: &str) -> bool {
+        let Some(identity) = &self.identity else { return false };
+        match wanted.split_once(':') {
+            Some((algorithm, digest)) => identity.digests.contains(&(algorithm.to_owned(), digest.to_owned())),
+            None => self.names.contains(wanted),
+        }
+    }
+
+    fn read<H: History>(history: &mut H, artifact: &Artifact) -> Result<Self, H::Error> {
+        let now = history.moment();
+        let identity = history.identity(artifact)?;
+        let (mut wholes, mut names) = (Vec::new(), BTreeSet::new());
+        for told in identity.iter().flat_map(|identity| &identity.said).filter(|told| told.when() <= now) {
+            let (Payload::DatasetSnapshotted(snapshot), Some(own)) = (&told.payload, &identity) else { continue };
+            if own.has(told, Relation::Subject) {
+                names.insert(told.subject.clone());
+                let of = snapshot.subset.iter().filter_map(|subset| subset.of.as_ref());
+                for whole in of {
+                    wholes.extend(history.identity(whole)?);
+                }
+            } else {
+                wholes.extend(history.identity(&snapshot.dataset)?.filter(|whole| !whole.is(artifact)));
+            }
+        }
+        Ok(Self { label: label(artifact), identity, wholes, names })
+    }
+}
+
+impl Suite {
+    fn read<H: History>(history: &mut H, told: &Evidence) -> Result<Self, H::Error> {
+        let (inputs, harness, transform) = match &told.payload {
+            Payload::EvaluationStarted(started) => (&started.inputs, &started.harness, &started.transform),
+            Payload::EvaluationCompleted(completed) => (&completed.inputs, &completed.harness, &completed.transform),
+            _ => (&None, &None, &None),
+        };
+        let mut data = Vec::new();
+        for input in inputs.iter().flatten().filter(|input| is_data(input)) {
+            let read = Data::read(history, &input.artifact)?;
+            if !data.contains(&read) {
+                data.push(read);
+            }
+        }
+        data.sort_by(|one: &Data, other| one.key().cmp(&other.key()));
+        let program = harness.iter().filter_map(|harness| harness.artifact.as_ref()).flat_map(named).collect();
+        let transform = transform.as_ref().map(|transform| named(transform).collect());
+        Ok(Self { harness: harness.as_ref().map(spelled), program, data, transform })
+    }
+
+    /// Why numbers of the two can't be compared; nothing where they can.
+    pub(super) fn apart(&self, other: &Self) -> Option<String> {
+        let all = [self, other];
+        if all.iter().any(|suite| suite.data.is_empty()) {
+            return Some("not both say on which data".to_owned());
+        }
+        if let Some(unproven) = all.iter().flat_map(|suite| &suite.data).find(|data| data.identity.is_none()) {
+            return Some(format!("{} has no strong digest", unproven.label));
+        }
+        if self.data != other.data {
+            let labels = |suite: &Self| suite.data.iter().map(|data| data.label.clone()).collect::<Vec<_>>().join(", ");
+            return Some(format!("other data, {} and {}", labels(self), labels(other)));
+        }
+        let other_program = !self.program.is_empty() && !other.program.is_empty() && self.program != other.program;
+        if self.harness != other.harness || other_program {
+            return Some("another program".to_owned());
+        }
+        (self.transform != other.transform).then(|| "other preprocessing".to_owned())
+    }
+}
+
+impl Data {
+    fn key(&self) -> (Option<&BTreeSet<crate::history::Strong>>, &str) {
+        (self.identity.as_ref().map(|identity| &identity.digests), &self.label)
+    }
+}
+
+/// Whether an input of a measurement is what it measures on: data, and not a tokenizer or the like.
+const fn is_data(input: &Input) -> bool {
+    matches!(
+        input.role,
+        InputRole::Training
+            | InputRole::Validation
+            | InputRole::Test
+            | InputRole::Evaluation
+            | InputRole::Reference
+            | InputRole::Calibration
+            | InputRole::Features
+            | InputRole::Corpus
+    )
+}
+
+fn spelled(harness: &Harness) -> (String, Option<String>) {
+    (harness.name.to_string(), harness.version.as_ref().map(ToString::to_string))
+}
+
+/// What an artifact is told apart by: its strong digests, else its place.
+fn named(artifact: &Artifact) -> impl Iterator<Item = String> + '_ {
+    let digests = strong(artifact).map(|(algorithm, digest)| format!("{algorithm}:{digest}"));
+    let is_weak = artifact.strong_digests().next().is_none();
+    digests.chain(artifact.uri.iter().filter(move |_uri| is_weak).map(ToString::to_string))
+}
+
+/// The results of an event for one question.
+pub(super) fn answers<'t>(told: &'t Evidence, metric: &str, slice: &Slice) -> Vec<&'t MetricResult> {
+    let Payload::EvaluationCompleted(completed) = &told.payload else { return Vec::new() };
+    let is_it = |result: &&MetricResult| {
+        result.metric.as_str() == metric && Slice::of(result.slice.iter().flat_map(Table::as_map)) == *slice
+    };
+    completed.results.iter().filter(is_it).collect()
+}

@@ -1,0 +1,99 @@
+//! Which policy judges: the newest registration of the one that speaks for the service.
+
+use std::rc::Rc;
+
+use lineal_schemas::vocabulary::{Payload, names::PolicyName, policy::PolicyText};
+
+use super::{Applied, Asked, Question};
+use crate::{
+    history::{Evidence, History},
+    policy::{Policy, owner},
+};
+
+/// The policy that is applied, or why there is none.
+pub(super) fn policy<H: History>(history: &mut H, question: &Question) -> Result<Result<Applied, String>, H::Error> {
+    let found = match &question.policy {
+        Asked::Registered => return speaking(history, question),
+        Asked::Named(name) => match newest(history, name.as_str())? {
+            Some(told) => read(told),
+            None => Err(format!("no policy {name} is registered: `lineal-emit policy FILE`")),
+        },
+        Asked::Text(text) => match Policy::parse(text) {
+            Ok(policy) => {
+                let registered = registration(history, policy.name(), text)?;
+                Ok(Applied { policy, registered })
+            }
+            Err(error) => Err(format!("the policy can't be read: {error}")),
+        },
+    };
+    Ok(found.and_then(|applied| {
+        if applied.policy.applies_to(&question.service) {
+            return Ok(applied);
+        }
+        Err(format!("{} does not speak for {}", applied.policy.name(), question.service))
+    }))
+}
+
+/// Of the policies of the service's owners, the one that speaks for it. One that can't be read may speak for it.
+fn speaking<H: History>(history: &mut H, question: &Question) -> Result<Result<Applied, String>, H::Error> {
+    let service = question.service.as_str();
+    let owners = owner(service.split('@').next().unwrap_or(service)).unwrap_or_default();
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    let segments: Vec<&str> = owners.split('/').collect();
+    for count in 1..=segments.len() {
+        let own = segments.get(..count).unwrap_or_default().join("/");
+        for subject in history.subjects(&format!("policy/{own}/"))? {
+            if owner(&subject) != Some(&own) {
+                continue;
+            }
+            match newest(history, &subject)?.map(read) {
+                Some(Ok(applied)) if applied.policy.applies_to(&question.service) => found.push(applied),
+                Some(Err(why)) => unread.push(why),
+                Some(Ok(_)) | None => {}
+            }
+        }
+    }
+    if let Some(why) = unread.into_iter().next() {
+        return Ok(Err(why));
+    }
+    let names: Vec<String> = found.iter().map(|applied| applied.policy.name().to_string()).collect();
+    Ok(match (found.pop(), names.len()) {
+        (Some(applied), 1) => Ok(applied),
+        (None, _) => Err(format!("no policy speaks for {service}: register one with `lineal-emit policy FILE`")),
+        (Some(_), _) => {
+            Err(format!("{} policies speak for {service}: {}; ask for one by name", names.len(), names.join(", ")))
+        }
+    })
+}
+
+/// The newest registration of a policy that had happened: by when the ledger took it.
+fn newest<H: History>(history: &mut H, subject: &str) -> Result<Option<Rc<Evidence>>, H::Error> {
+    let now = history.moment();
+    let mut all = history.about(subject, &["policy.registered"])?;
+    all.retain(|told| told.received <= now);
+    Ok(all.pop())
+}
+
+/// The registration of just this text, if it is the newest of its name.
+fn registration<H: History>(
+    history: &mut H,
+    name: &PolicyName,
+    text: &PolicyText,
+) -> Result<Option<Rc<Evidence>>, H::Error> {
+    let is_it = |told: &Rc<Evidence>| matches!(&told.payload, Payload::PolicyRegistered(registered) if registered.text == *text);
+    Ok(newest(history, name.as_str())?.filter(|told| is_it(told) && told.corrected_by.is_none()))
+}
+
+fn read(told: Rc<Evidence>) -> Result<Applied, String> {
+    let Payload::PolicyRegistered(registered) = &told.payload else {
+        return Err(format!("{} is no registration of a policy", told.subject));
+    };
+    if told.corrected_by.is_some() {
+        return Err(format!("{} was corrected after its registration: register it again", registered.policy));
+    }
+    match Policy::parse(&registered.text) {
+        Ok(policy) if policy.name() == &registered.policy => Ok(Applied { policy, registered: Some(told) }),
+        Ok(policy) => Err(format!("{} is registered with the text of {}", registered.policy, policy.name())),
+        Err(error) => Err(format!("{} can't be read: {error}", registered.policy)),
+    }
+}
