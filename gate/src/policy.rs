@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use lineal_schemas::vocabulary::{
     names::{PolicyName, ProducerName, ServiceName},
-    policy::PolicyText,
+    policy::{OVERRIDE, PolicyText},
 };
 
 use crate::history::Evidence;
@@ -97,6 +97,22 @@ impl Policy {
         };
         let environment = place.rsplit('/').next();
         named && applies.environment.as_deref().is_none_or(|wanted| wanted == place || Some(wanted) == environment)
+    }
+
+    /// Why a waiver of that rule could never count under this policy; nothing where it could.
+    pub fn refuses_waiver(&self, rule: &str) -> Option<String> {
+        let name = &self.name;
+        if rule == OVERRIDE {
+            let none = format!("{name} has no `[override]`: nobody may break its glass");
+            return self.table.override_.is_none().then_some(none);
+        }
+        let listed = self.table.waivers.iter().flat_map(|waivers| &waivers.get_ref().rules);
+        let listed: Vec<&str> = listed.map(|rule| rule.get_ref().as_str()).collect();
+        if listed.contains(&rule) {
+            return None;
+        }
+        let what = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+        Some(format!("{name} lets nobody waive `{rule}`: its `[waivers]` have {what}"))
     }
 
     /// The names of the rules that it asks for, in the order in which they are judged.

@@ -30,6 +30,7 @@ pub mod evals;
 pub mod explain;
 pub mod findings;
 pub mod flags;
+pub mod gate;
 pub mod impact;
 pub mod key_impact;
 pub mod keys;
@@ -47,6 +48,7 @@ pub use entries::{EntryAnswer, LogLine, get, log_line};
 pub use evals::{Evals, evals};
 pub use explain::{Explanation, explain};
 pub use findings::{Findings, findings};
+pub use gate::{Gate, GateQuestion, gate, gate_set};
 pub use impact::{Impact, impact};
 pub use key_impact::{KeyImpact, key_impact};
 pub use keys::keys;
@@ -175,6 +177,15 @@ pub enum AnswerError {
         /// As asked.
         asked: String,
     },
+    /// A decision under a policy that is not on the record could not be made again.
+    #[error("a decision is recorded under a registered policy only: register it with `lineal-emit policy FILE`")]
+    Unregistered,
+    /// A verdict that no event can hold.
+    #[error("the verdict can't be recorded: {0}")]
+    Decision(String),
+    /// A question to the gate that makes no sense.
+    #[error("{0}")]
+    Question(String),
     /// A text that is no moment.
     #[error(transparent)]
     Moment(#[from] moment::spelling::MomentError),
@@ -213,6 +224,9 @@ impl AnswerError {
             Self::Future { .. } => "moment-in-the-future",
             Self::BeforeTheRecord { .. } => "before-the-record",
             Self::Severity { .. } => "unknown-severity",
+            Self::Unregistered => "unregistered-policy",
+            Self::Decision(_) => "unrecordable-verdict",
+            Self::Question(_) => "malformed-question",
             Self::Moment(error) => error.code(),
             Self::Keys(_) => "keys-unreadable",
             Self::Read(ReadError::NoSuchEntry { .. }) => "no-such-entry",
@@ -232,6 +246,9 @@ impl AnswerError {
             | Self::Future { .. }
             | Self::BeforeTheRecord { .. }
             | Self::Severity { .. }
+            | Self::Unregistered
+            | Self::Decision(_)
+            | Self::Question(_)
             | Self::Moment(_)
             | Self::Keys(_)
             | Self::NotTraceable { .. }

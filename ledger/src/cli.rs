@@ -12,6 +12,7 @@ mod append;
 mod compare;
 mod failure;
 mod findings;
+mod gate;
 mod history;
 mod init;
 mod key_impact;
@@ -94,6 +95,8 @@ enum Command {
     Diff(compare::Diff),
     /// Every attempt to measure a model, against what ran then
     Evals(compare::Evals),
+    /// Whether a model has the evidence to run somewhere
+    Gate(gate::Gate),
     /// What runs now, or ran at a moment
     Running(read::Running),
     /// What is wrong with what runs and with the record of it
@@ -148,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Impact(command) => command.run(),
         Command::Diff(command) => command.run(),
         Command::Evals(command) => command.run(),
+        Command::Gate(command) => command.run(),
         Command::Running(command) => command.run(),
         Command::Findings(command) => command.run(),
         Command::Explain(command) => command.run(),

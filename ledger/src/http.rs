@@ -34,6 +34,7 @@ mod answers;
 mod attachments;
 mod body;
 mod events;
+mod gate;
 mod health;
 mod receipts;
 mod status;
@@ -166,6 +167,7 @@ fn admin_router() -> Router<App> {
     Router::new()
         .route("/admin/clock/accept", post(admin::accept_clock))
         .route("/admin/parked", get(admin::list))
+        .route("/admin/gate", post(gate::record))
         .route("/admin/parked/{digest}", get(admin::show))
 }
 

@@ -338,6 +338,14 @@ impl Ledger {
         self.ask(Request::AcceptClock);
     }
 
+    /// Commits an event of the ledger's own about a subject, such as a decision of its gate, and gives its entry; or says why
+    /// it does not.
+    pub fn say(&self, subject: &str, payload: lineal_schemas::vocabulary::Payload) -> Result<u64, String> {
+        let (sender, receiver) = mpsc::channel();
+        self.ask(Request::Say(subject.to_owned(), Box::new(payload), sender));
+        receiver.recv().unwrap_or_else(|_gone| Err("the writer has stopped".to_owned()))
+    }
+
     /// Events that wait for their key: key and digest of each.
     pub fn parked(&self) -> Vec<(lineal_schemas::digest::KeyId, EventDigest)> {
         let (sender, receiver) = mpsc::channel();

@@ -321,15 +321,15 @@ impl Writer {
         self.push(signed, Arc::new(facts), received, draft)
     }
 
-    /// Commits a heartbeat of the ledger's own.
-    pub fn heartbeat(&mut self, payload: Payload) -> Result<Vec<Projected>, WriterError> {
+    /// Commits an event of the ledger's own: a heartbeat, a decision of its gate. Nothing is committed while intake is
+    /// stopped.
+    pub fn say_alone(&mut self, subject: &str, payload: Payload) -> Result<Vec<Projected>, WriterError> {
         if self.guard.check(&*self.clock).is_some() || self.log.failure().is_some() {
             return Ok(Vec::new());
         }
         let received = self.clock.wall().max(self.log.last_received());
-        let subject = format!("ledger/{}", self.registry.origin());
         let mut draft = Draft::default();
-        self.say(&subject, payload, received, &mut draft)?;
+        self.say(subject, payload, received, &mut draft)?;
         self.commit(&draft.entries)?;
         Ok(draft.projected)
     }

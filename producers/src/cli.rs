@@ -13,6 +13,7 @@ mod deployment;
 mod documents;
 mod evaluation;
 mod flag;
+mod gate;
 mod incident;
 mod inventory;
 mod keygen;
@@ -90,6 +91,11 @@ enum Command {
     Remove(deployment::RemoveArguments),
     Flag(flag::FlagArguments),
     Clear(flag::ClearArguments),
+    Policy(gate::PolicyArguments),
+    Approve(gate::ApproveArguments),
+    Refuse(gate::RefuseArguments),
+    Waive(gate::WaiveArguments),
+    Retract(gate::RetractArguments),
     Service(service::ServiceArguments),
     Decisions(service::DecisionsArguments),
     Drift(service::DriftArguments),
@@ -118,6 +124,9 @@ enum Command {
 impl Command {
     /// Whether it always signs an event.
     const fn emits(&self) -> bool {
+        if let Self::Policy(arguments) = self {
+            return !arguments.only_checks();
+        }
         !matches!(
             self,
             Self::Keygen(_)
@@ -181,6 +190,11 @@ impl Session<'_> {
             Command::Remove(arguments) => deployment::remove(self, arguments),
             Command::Flag(arguments) => flag::flag(self, arguments),
             Command::Clear(arguments) => flag::clear(self, arguments),
+            Command::Policy(arguments) => gate::policy(self, &arguments),
+            Command::Approve(arguments) => gate::approve(self, arguments),
+            Command::Refuse(arguments) => gate::refuse(self, arguments),
+            Command::Waive(arguments) => gate::waive(self, arguments),
+            Command::Retract(arguments) => gate::retract(self, arguments),
             Command::Service(arguments) => service::service(self, arguments),
             Command::Decisions(arguments) => service::decisions(self, arguments),
             Command::Drift(arguments) => service::drift(self, arguments),

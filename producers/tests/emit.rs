@@ -3,6 +3,8 @@
 
 #[path = "emit/answers.rs"]
 mod answers;
+#[path = "emit/gate.rs"]
+mod gate;
 #[path = "emit/place.rs"]
 mod place;
 

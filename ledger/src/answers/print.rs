@@ -13,6 +13,7 @@ use super::{
     explain::Explanation,
     findings::Findings,
     flags::{Flag, Flagged},
+    gate::Gate,
     impact::Impact,
     key_impact::KeyImpact,
     running::Running,
@@ -26,6 +27,7 @@ mod diff;
 mod evals;
 mod explain;
 mod findings;
+mod gate;
 mod graph;
 mod history;
 mod impact;
@@ -38,6 +40,7 @@ pub(super) use diff::line as diff_line;
 pub(super) use evals::line as evals_line;
 pub(super) use explain::line as explain_line;
 pub(super) use findings::line as findings_line;
+pub(super) use gate::line as gate_line;
 pub(super) use history::{timeline_line, windows_line};
 pub(super) use impact::line as impact_line;
 pub(super) use key_impact::line as key_impact_line;
@@ -104,6 +107,13 @@ impl Findings {
     /// As text: the answer, a block for each finding, the tree size.
     pub fn to_text(&self, style: Style) -> String {
         findings::text(self, style)
+    }
+}
+
+impl Gate {
+    /// As text: the answer, a line for each rule, what should be known, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        gate::text(self, style)
     }
 }
 

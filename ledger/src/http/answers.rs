@@ -24,6 +24,7 @@ use crate::{
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
+        .merge(super::gate::routes())
         .route("/v1/trace", get(trace))
         .route("/v1/diff", get(diff))
         .route("/v1/evals", get(evals))
@@ -156,7 +157,7 @@ fn head(view: &View, source: &str) -> Result<serde_json::Value, Problem> {
 }
 
 /// Asks the index once it has caught up.
-async fn answer<T: Serialize>(
+pub(super) async fn answer<T: Serialize>(
     app: &App,
     ask: impl FnOnce(&Ledger) -> Result<T, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
@@ -167,7 +168,7 @@ async fn answer<T: Serialize>(
 }
 
 /// The place in time that `at` and `knownAt` name, in any spelling, by the ledger's own clock.
-fn when(ledger: &Ledger, query: Option<&str>) -> Result<When, AnswerError> {
+pub(super) fn when(ledger: &Ledger, query: Option<&str>) -> Result<When, AnswerError> {
     let now = ledger.now();
     let at = parameter(query, "at").map(|text| spelling::moment(&text, now)).transpose()?;
     let known = parameter(query, "knownAt").map(|text| spelling::known(&text, now)).transpose()?;
@@ -191,7 +192,7 @@ fn all(query: Option<&str>, name: &str) -> Vec<String> {
 }
 
 /// A parameter of a query, decoded.
-fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query?.as_bytes());
     pairs.find(|(key, _value)| key == name).map(|(_key, value)| value.into_owned())
 }

@@ -48,6 +48,10 @@ pub(super) enum Problem {
     Interrupted(axum::Error),
     #[error("the body did not arrive: nothing for {} s", .0.as_secs())]
     Slow(Duration),
+    #[error("the decision was not recorded: {0}")]
+    NotRecorded(String),
+    #[error("undecided: {0}")]
+    Stale(String),
     #[error("the index lags: ask again later")]
     IndexLags,
     #[error("the index does not follow any more ({0}): restart the ledger to make it again")]
@@ -95,6 +99,8 @@ impl Problem {
             Self::Binding(error) => error.code(),
             Self::Interrupted(_) => "body-interrupted",
             Self::Slow(_) => "body-timeout",
+            Self::NotRecorded(_) => "not-recorded",
+            Self::Stale(_) => "stale-record",
             Self::IndexLags => "index-lags",
             Self::IndexStopped(_) | Self::Index(_) => "index-failed",
             Self::Attachment(AttachmentError::Digest { .. }) => "attachment-digest",
@@ -127,6 +133,8 @@ impl Problem {
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Attachment(AttachmentError::Digest { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::IndexLags
+            | Self::NotRecorded(_)
+            | Self::Stale(_)
             | Self::IndexStopped(_)
             | Self::Disk(_)
             | Self::Attachment(AttachmentError::Full(_) | AttachmentError::Io(_)) => StatusCode::SERVICE_UNAVAILABLE,
@@ -175,13 +183,17 @@ const fn of_answer(error: &AnswerError) -> StatusCode {
         | AnswerError::NothingDownstream { .. }
         | AnswerError::NothingToCompare { .. }
         | AnswerError::InListings { .. }
-        | AnswerError::NotAbout { .. } => StatusCode::CONFLICT,
+        | AnswerError::NotAbout { .. }
+        | AnswerError::Unregistered => StatusCode::CONFLICT,
         AnswerError::Slice { .. }
+        | AnswerError::Question(_)
         | AnswerError::InHand(_)
         | AnswerError::Future { .. }
         | AnswerError::Severity { .. }
         | AnswerError::Moment(_) => StatusCode::BAD_REQUEST,
-        AnswerError::Keys(_) | AnswerError::Read(_) | AnswerError::Index(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        AnswerError::Decision(_) | AnswerError::Keys(_) | AnswerError::Read(_) | AnswerError::Index(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     }
 }
 

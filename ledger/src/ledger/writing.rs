@@ -36,6 +36,8 @@ pub(super) enum Request {
     Parked(mpsc::Sender<Vec<(KeyId, EventDigest)>>),
     /// Why is intake stopped, if it is?
     Status(mpsc::Sender<Option<String>>),
+    /// Commit an event of the ledger's own about a subject, and say where it stands, or why it does not.
+    Say(String, Box<Payload>, mpsc::Sender<Result<u64, String>>),
     /// Refuse everything from now on.
     Stop(String),
 }
@@ -165,6 +167,7 @@ impl Writing {
                 let full = self.shared.room.shortage(0, 0);
                 send(&to, self.stopped.clone().or(failed).or(jumped).or(full));
             }
+            Request::Say(subject, payload, to) => send(&to, self.say(&subject, *payload)),
             Request::Stop(reason) => self.stopped = Some(reason),
         }
     }
@@ -200,11 +203,32 @@ impl Writing {
         }
         let next = Seconds::try_from(HEARTBEAT.as_secs() * 2).ok();
         let payload = ProducerHeartbeat { next_within_seconds: next, ..ProducerHeartbeat::default() };
-        match self.writer.heartbeat(payload.into()) {
-            Ok(projected) => self.publish(projected),
+        let subject = format!("ledger/{}", self.writer.registry.origin());
+        if let Err(error) = self.commit_own(&subject, payload.into()) {
+            tracing::debug!(error, "no heartbeat");
+        }
+    }
+
+    /// An event of the ledger's own, on somebody's behalf: refused as an event of a producer would be.
+    fn say(&mut self, subject: &str, payload: Payload) -> Result<u64, String> {
+        if let Some(reason) = self.stopped.clone().or_else(|| self.shared.room.shortage(1, 0)) {
+            return Err(reason);
+        }
+        self.commit_own(subject, payload)?.ok_or_else(|| "intake is stopped".to_owned())
+    }
+
+    /// Commits an event of the ledger's own, and gives its entry; none while intake is stopped.
+    fn commit_own(&mut self, subject: &str, payload: Payload) -> Result<Option<u64>, String> {
+        match self.writer.say_alone(subject, payload) {
+            Ok(projected) => {
+                let index = projected.first().map(|entry| entry.index);
+                self.publish(projected);
+                Ok(index)
+            }
             Err(error) => {
                 tracing::error!(%error, "intake is stopped");
                 self.stopped = Some(error.to_string());
+                Err(error.to_string())
             }
         }
     }

@@ -1,0 +1,368 @@
+//! `gate`: whether something may run somewhere, by the one gate function over the ledger's index.
+//!
+//! Promises the verdict that anybody makes from the record alone, at the size and the moment that it names. Never says what
+//! runs, and never lets anything run: that is for whoever asks. (docs/GATE.md)
+
+use std::{collections::BTreeSet, rc::Rc};
+
+use lineal_gate::{
+    history::{Evidence, History, Identity, Standing, State, Wanted},
+    judge::{Asked, Question, judge},
+    verdict::{Outcome, Verdict},
+};
+use lineal_schemas::{
+    digest::EventDigest,
+    timestamp::Timestamp,
+    vocabulary::{
+        artifact::Artifact,
+        deployment::{ComponentRole, ServedSet},
+        gate::{GateDecided, GateVerdict},
+        names::ServiceName,
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    AnswerError, AsOf, NamedDigest, When,
+    graph::{Reader, Told},
+    print,
+    resolve::{self, Target, main_artifact},
+    running::history::{History as Seen, Seen as Sighting, Standing as Sure},
+};
+use crate::ledger::View;
+
+/// The answer to `lineal gate`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// The answer in one line.
+    pub answer: String,
+    /// The verdict in short, for tools that read no more.
+    pub data: Short,
+    /// SHA-256 of the verdict's bytes.
+    pub digest: String,
+    /// The verdict itself (docs/GATE.md).
+    pub document: Verdict,
+    /// How far the record had come.
+    pub as_of: AsOf,
+}
+
+/// A verdict in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Short {
+    /// Whether it may run: allowed, or denied and overridden.
+    pub ok: bool,
+    /// What was decided.
+    pub verdict: GateVerdict,
+    /// Why not, a line a rule, and what should be known.
+    pub reasons: Vec<String>,
+    /// The digest of the policy's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// What was asked about.
+    pub model: String,
+    /// What was observed running there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incumbent: Option<String>,
+    /// The tree size that was judged.
+    pub size: u64,
+}
+
+impl Gate {
+    /// 0: it may run; 1: it may not; 2: it could not be decided.
+    pub const fn exit_code(&self) -> u8 {
+        match self.document.verdict {
+            GateVerdict::Undecided => 2,
+            _ if self.data.ok => 0,
+            _ => 1,
+        }
+    }
+}
+
+/// What is asked of the gate, as a person or a tool spells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GateQuestion {
+    /// The model: a name, a digest, an entry, or a place.
+    pub model: String,
+    /// The service, with its place.
+    pub service: String,
+    /// Under which policy.
+    pub policy: Asked,
+}
+
+/// Judges what is asked.
+pub fn gate(view: &View, asked: &GateQuestion, when: impl Into<When>) -> Result<Gate, AnswerError> {
+    let when = when.into();
+    let mut reader = reader(view, when)?;
+    let service = service(&mut reader, &asked.service)?;
+    let serving_set = vec![model(&mut reader, &asked.model)?];
+    let question = Question { service, serving_set, policy: asked.policy.clone() };
+    let verdict = judge(&mut Indexed(&mut reader), &question)?;
+    Ok(answer(verdict, as_of(&reader, when)))
+}
+
+/// Judges a serving set, as an admission check has it.
+pub fn gate_set(view: &View, question: &Question, when: impl Into<When>) -> Result<Gate, AnswerError> {
+    let when = when.into();
+    let mut reader = reader(view, when)?;
+    let verdict = judge(&mut Indexed(&mut reader), question)?;
+    Ok(answer(verdict, as_of(&reader, when)))
+}
+
+/// A verdict has a moment in any case: ages and ends are counted at it.
+fn reader(view: &View, when: When) -> Result<Reader<'_>, AnswerError> {
+    let at = if when.known.is_some() { when.at } else { when.at.or(Some(when.now)) };
+    Reader::new(view, When { at, ..when })
+}
+
+fn as_of(reader: &Reader<'_>, when: When) -> AsOf {
+    AsOf { asked: when.at.is_some() || when.known.is_some(), ..reader.as_of() }
+}
+
+fn answer(verdict: Verdict, as_of: AsOf) -> Gate {
+    let reasons = verdict.reasons().map(|rule| format!("{}: {}", rule.rule, rule.got));
+    let data = Short {
+        ok: verdict.may_run(),
+        verdict: verdict.verdict,
+        reasons: reasons.chain(verdict.notes.iter().cloned()).collect(),
+        policy: verdict.policy.as_ref().map(|applied| format!("sha256:{}", applied.policy.sha256)),
+        model: named(&verdict.serving_set),
+        incumbent: verdict.incumbent.as_deref().filter(|sets| !sets.is_empty()).map(named),
+        size: verdict.tree_size,
+    };
+    // A verdict is plain data: it can always be written.
+    let digest = verdict.digest().unwrap_or_default();
+    let mut gate = Gate { answer: String::new(), data, digest, document: verdict, as_of };
+    gate.answer = print::gate_line(&gate);
+    gate
+}
+
+/// The models of a serving set, by their first digests or their places.
+fn named(sets: &[ServedSet]) -> String {
+    let components = sets.iter().flat_map(|set| &set.components);
+    let models = components.filter(|part| matches!(part.role, ComponentRole::Model | ComponentRole::Adapter));
+    let each = models.map(|component| {
+        let digest = component.artifact.digests().next().map(|(algorithm, value)| format!("{algorithm}:{value}"));
+        digest.or_else(|| component.artifact.uri.as_ref().map(ToString::to_string)).unwrap_or_default()
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// The service that is meant: one that nothing is known of yet is one all the same.
+fn service(reader: &mut Reader<'_>, asked: &str) -> Result<ServiceName, AnswerError> {
+    for spelled in [asked.to_owned(), format!("service/{asked}")] {
+        if let Ok(service) = spelled.parse() {
+            return Ok(service);
+        }
+    }
+    match resolve::resolve_with(reader, asked)?.target {
+        Target::Service(service) => service.parse().map_err(|_not_a_service| unknown(asked)),
+        _ => Err(unknown(asked)),
+    }
+}
+
+/// The model that is meant. A digest or a place that the record does not know is judged, and has no evidence.
+fn model(reader: &mut Reader<'_>, asked: &str) -> Result<ServedSet, AnswerError> {
+    let artifact = match resolve::resolve_with(reader, asked) {
+        Ok(resolved) => match resolved.target {
+            Target::Artifact(artifact) => *artifact,
+            Target::Event(index) => {
+                let told = reader.told(index)?.ok_or(AnswerError::Erased { index })?;
+                main_artifact(&told.payload).cloned().ok_or_else(|| unknown(asked))?
+            }
+            other => return Err(other.unfit(asked)),
+        },
+        Err(error @ AnswerError::Unknown { .. }) => elsewhere(asked).ok_or(error)?,
+        Err(error) => return Err(error),
+    };
+    let set = json!({"components": [{"role": "model", "artifact": artifact}]});
+    serde_json::from_value(set).map_err(|_not_a_set| unknown(asked))
+}
+
+/// A full digest, or a place: `sha256:…`, `dirHash:…`, `oci://registry/model@sha256:…`, `s3://bucket/model`.
+fn elsewhere(asked: &str) -> Option<Artifact> {
+    let (place, digest) = match asked.split_once("://") {
+        Some(_) => (Some(asked), asked.rsplit_once('@').map(|(_place, digest)| digest)),
+        None => (None, Some(asked)),
+    };
+    let digest = digest.and_then(|digest| digest.split_once(':'));
+    let digest = digest.filter(|(algorithm, _hex)| matches!(*algorithm, "sha256" | "dirHash"));
+    let mut artifact = serde_json::Map::new();
+    artifact.extend(place.map(|place| ("uri".to_owned(), json!(place))));
+    artifact.extend(digest.map(|(algorithm, hex)| ("digest".to_owned(), json!({ algorithm: hex }))));
+    serde_json::from_value(artifact.into()).ok()
+}
+
+fn unknown(asked: &str) -> AnswerError {
+    AnswerError::Unknown { asked: asked.to_owned(), near: Vec::new() }
+}
+
+/// The index as a history: what the gate asks, looked up.
+struct Indexed<'r, 'v>(&'r mut Reader<'v>);
+
+impl Indexed<'_, '_> {
+    fn evidence(&mut self, told: &Told) -> Result<Rc<Evidence>, AnswerError> {
+        let (_when, source, sequence) = told.order();
+        let correction = match told.corrected_by {
+            Some(index) => self.0.told(index)?,
+            None => None,
+        };
+        Ok(Rc::new(Evidence {
+            index: told.index,
+            event: told.entry.event,
+            received: told.entry.received,
+            time: told.time,
+            source: source.to_owned(),
+            sequence,
+            subject: told.subject.clone(),
+            producers: self.producers(told),
+            is_ledgers: source == self.0.registry().ledger_source(),
+            payload: told.payload.clone(),
+            corrected_by: correction.as_ref().map(|correction| correction.entry.event),
+            correctors: correction.map(|correction| self.producers(&correction)).unwrap_or_default(),
+        }))
+    }
+
+    fn producers(&self, told: &Told) -> BTreeSet<String> {
+        let registry = self.0.registry();
+        let keys = told.entry.signatures.iter().filter_map(|signature| registry.enrolment(&signature.keyid));
+        keys.map(|enrolment| enrolment.producer().to_owned()).collect()
+    }
+
+    fn state_of(&self, seen: &Sighting) -> State {
+        let standing = match seen.standing(self.0.moment().at) {
+            Sure::Runs => Standing::Runs,
+            Sure::Partly => Standing::Partly,
+            Sure::Unknown(_) => Standing::Unknown,
+            Sure::Ended(_) => Standing::Ended,
+        };
+        State { standing, sets: seen.sets().to_vec(), event: seen.told.entry.event }
+    }
+}
+
+/// The most policies of one owner that are looked at.
+const MAX_POLICIES: usize = 10_000;
+
+impl History for Indexed<'_, '_> {
+    type Error = AnswerError;
+
+    fn ledger(&self) -> EventDigest {
+        self.0.registry().genesis()
+    }
+
+    fn size(&self) -> u64 {
+        self.0.moment().size
+    }
+
+    fn moment(&self) -> Timestamp {
+        self.0.moment().at
+    }
+
+    fn identity(&mut self, artifact: &Artifact) -> Result<Option<Rc<Identity>>, AnswerError> {
+        let Some(found) = self.0.identity(artifact)? else { return Ok(None) };
+        let pair = |digest: &NamedDigest| (digest.algorithm.clone(), digest.value.clone());
+        let digests = found.digests.iter().map(pair).collect();
+        let said = found.said.iter().map(|told| self.evidence(told)).collect::<Result<_, _>>()?;
+        Ok(Some(Rc::new(Identity { digests, said })))
+    }
+
+    fn about(&mut self, subject: &str, types: &[&str]) -> Result<Vec<Rc<Evidence>>, AnswerError> {
+        let size = self.size();
+        let all = if subject.starts_with("service/") {
+            self.0.view().index.beside(subject)?
+        } else {
+            self.0.about(subject)?
+        };
+        let mut found = Vec::new();
+        for (index, _kind) in all.into_iter().filter(|(index, kind)| *index < size && types.contains(kind)) {
+            if let Some(told) = self.0.told(index)? {
+                found.push(self.evidence(&told)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn subjects(&mut self, prefix: &str) -> Result<Vec<String>, AnswerError> {
+        self.0.subjects(prefix, MAX_POLICIES)
+    }
+
+    fn state(&mut self, service: &str, wanted: Wanted<'_>) -> Result<Option<State>, AnswerError> {
+        let mut history = Seen::read_until(self.0, service, self.0.moment().at)?;
+        let newest = history.newest().cloned();
+        let Some(wanted) = wanted else { return Ok(newest.map(|seen| self.state_of(&seen))) };
+        let is_whole = |seen: &&Sighting| seen.glimpse.sight != crate::index::seen::Sight::Part;
+        if let Some(seen) = newest.as_ref().filter(is_whole).filter(|seen| wanted(seen.sets())) {
+            return Ok(Some(self.state_of(seen)));
+        }
+        let before = history.before(self.0, |_reader, sets| Ok(!wanted(sets)))?;
+        Ok(before.map(|seen| self.state_of(&seen)))
+    }
+}
+
+/// What became of a rule, as a line has it.
+pub(super) const fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "pass",
+        Outcome::Fail => "FAIL",
+        Outcome::NoEvidence => "NO EVIDENCE",
+        Outcome::Waived => "waived",
+    }
+}
+
+/// A question as JSON: `model`, `service`, and `policy` by name or `policyText`.
+pub fn to_json(question: &GateQuestion) -> serde_json::Value {
+    let mut members = json!({"model": question.model, "service": question.service});
+    if let Some(members) = members.as_object_mut() {
+        match &question.policy {
+            Asked::Registered => None,
+            Asked::Named(name) => members.insert("policy".to_owned(), json!(name)),
+            Asked::Text(text) => members.insert("policyText".to_owned(), json!(text)),
+        };
+    }
+    members
+}
+
+/// The members of a question, as a tool sends them.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GateMembers {
+    /// The model; required.
+    pub model: Option<String>,
+    /// The service; required.
+    pub service: Option<String>,
+    /// The name of a registered policy.
+    pub policy: Option<String>,
+    /// A policy's text.
+    pub policy_text: Option<String>,
+}
+
+impl GateMembers {
+    /// The question, or which member is missing or malformed, and why.
+    pub fn question(self) -> Result<GateQuestion, String> {
+        let missing = |member: &str| format!("the question has no `{member}`");
+        let policy = match (self.policy, self.policy_text) {
+            (None, None) => Asked::Registered,
+            (Some(name), None) => Asked::Named(name.parse().map_err(|error| format!("`policy`: {error}"))?),
+            (None, Some(text)) => Asked::Text(text.parse().map_err(|error| format!("`policyText`: {error}"))?),
+            (Some(_), Some(_)) => return Err("the question has both `policy` and `policyText`".to_owned()),
+        };
+        Ok(GateQuestion {
+            model: self.model.ok_or_else(|| missing("model"))?,
+            service: self.service.ok_or_else(|| missing("service"))?,
+            policy,
+        })
+    }
+}
+
+/// The event that records a verdict: its subject and its payload. Only what can be made again from the record is recorded.
+pub fn decision(gate: &Gate, door: &str) -> Result<(String, GateDecided), AnswerError> {
+    let policy = gate.document.policy.as_ref();
+    if policy.is_some_and(|applied| applied.registered.is_none()) {
+        return Err(AnswerError::Unregistered);
+    }
+    let mut decided = gate.document.decided().map_err(|error| AnswerError::Decision(error.to_string()))?;
+    decided.door = door.parse().ok();
+    Ok((decided.service.to_string(), decided))
+}

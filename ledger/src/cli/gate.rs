@@ -1,0 +1,117 @@
+//! `lineal gate`: may this model run there?
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use lineal_gate::judge::Asked as AskedPolicy;
+use lineal_schemas::vocabulary::{Payload, policy::PolicyText};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    Asked, Failure,
+    access::{Reading, Writing, parse},
+    note,
+    read::{show, style},
+    when,
+};
+use crate::{
+    answers::{self, GateQuestion},
+    client::Client,
+};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lineal gate --model model/payments/fraud --service service/payments/fraud@eu-1/prod --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --policy policy.toml --dir ledger\n  lineal gate --model sha256:ab12... --service service/payments/fraud@eu-1/prod --record --dir ledger\n  lineal gate --model model/payments/fraud@7 --service service/payments/fraud@eu-1/prod --known-at 4711 --dir ledger\n\nExit status: 0 it may run, also where somebody broke the glass; 1 it may not; 2 it could not be decided, which is no yes."
+)]
+pub(super) struct Gate {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    moment: when::Moment,
+    /// What would run: a model's name, a digest, an entry (#17), a place, or a file or folder in hand
+    #[arg(long, value_name = "MODEL")]
+    model: String,
+    /// Where it would run: service/OWNER/NAME@CLUSTER/ENVIRONMENT
+    #[arg(long, value_name = "SERVICE")]
+    service: String,
+    /// A policy's file, or the name of a registered one; without it, the registered one that speaks for the service
+    #[arg(long, value_name = "FILE|NAME")]
+    policy: Option<String>,
+    /// Commit the decision as the ledger's own event
+    #[arg(long, conflicts_with_all = ["url", "at", "known_at"])]
+    record: bool,
+}
+
+/// Where a decision stands.
+#[derive(Debug, Deserialize)]
+struct Recorded {
+    index: u64,
+    #[serde(flatten)]
+    gate: answers::Gate,
+}
+
+impl Gate {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let model = answers::in_hand(&self.model)?.unwrap_or_else(|| self.model.clone());
+        let policy = policy(self.policy.as_deref())?;
+        let question = GateQuestion { model, service: self.service.clone(), policy };
+        if self.record {
+            return self.run_recorded(&question);
+        }
+        let when = self.moment.when()?;
+        let gate: answers::Gate = match Reading::of(&self.asked)? {
+            Reading::Running(client) => ask(&client, &when::path("/v1/gate", &[], when), &question, 200)?,
+            Reading::View(view) => answers::gate(&view, &question, when)?,
+        };
+        show(&self.asked, &gate, |gate| gate.to_text(style()), gate.exit_code())
+    }
+
+    /// Decides, and commits the decision: where a ledger runs, it does both.
+    fn run_recorded(&self, question: &GateQuestion) -> Result<ExitCode, Failure> {
+        let when = self.moment.when()?;
+        let recorded = match Writing::open(&self.asked.place)? {
+            Writing::Running(client) => ask::<Recorded>(&client, "/admin/gate", question, 201)?,
+            Writing::Own(ledger) => {
+                ledger.wait_for_index();
+                let decided = answers::gate(&ledger.view, question, when).map_err(Failure::from);
+                let recorded = decided.and_then(|gate| {
+                    let (subject, payload) = answers::gate::decision(&gate, "cli")?;
+                    let index = ledger.say(&subject, Payload::from(payload)).map_err(Failure::undecided)?;
+                    Ok(Recorded { index, gate })
+                });
+                ledger.close();
+                recorded?
+            }
+        };
+        note(&format!("recorded as entry {}", recorded.index));
+        let gate = recorded.gate;
+        show(&self.asked, &gate, |gate| gate.to_text(style()), gate.exit_code())
+    }
+}
+
+/// Asks a running ledger.
+fn ask<T: DeserializeOwned>(client: &Client, path: &str, question: &GateQuestion, done: u16) -> Result<T, Failure> {
+    let body = answers::gate::to_json(question).to_string().into_bytes();
+    let answered = client.post(path, "application/json", body);
+    let (status, body) = answered.map_err(|error| Failure::undecided(error.to_string()))?;
+    if status == done {
+        parse(&body)
+    } else {
+        Err(Failure::undecided(String::from_utf8_lossy(&body).trim().to_owned()))
+    }
+}
+
+/// A registered policy by its name, or the text of a file.
+fn policy(asked: Option<&str>) -> Result<AskedPolicy, Failure> {
+    let Some(asked) = asked else { return Ok(AskedPolicy::Registered) };
+    if let Some(name) = asked.parse().ok().filter(|_name| asked.starts_with("policy/")) {
+        return Ok(AskedPolicy::Named(name));
+    }
+    let text = std::fs::read_to_string(PathBuf::from(asked))
+        .map_err(|error| Failure::undecided(format!("the policy {asked}: {error}")))?;
+    let text: PolicyText = text.parse().map_err(|error| Failure::undecided(format!("the policy {asked}: {error}")))?;
+    // What can't be read is told here, with its place; the gate would only say that it could not decide.
+    lineal_gate::policy::Policy::parse(&text)
+        .map_err(|error| Failure::undecided(format!("the policy {asked}: {error}")))?;
+    Ok(AskedPolicy::Text(text))
+}
