@@ -26,6 +26,8 @@ mod explain;
 mod findings;
 #[path = "answers/flags.rs"]
 mod flags;
+#[path = "answers/gate.rs"]
+mod gate;
 #[path = "answers/histories.rs"]
 mod histories;
 #[path = "answers/inventories.rs"]

@@ -151,7 +151,18 @@ impl World {
     fn enrol(&mut self, seed: u8, name: &'static str, role: &str, types: &[&str]) {
         let key = SecretKey::from_seed([seed; 32]).unwrap();
         let source = format!("https://{name}.example/pipeline");
-        let names = ["dataset", "model", "job", "transform", "alias", "artifact", "service", "incident", "environment"];
+        let names = [
+            "dataset",
+            "model",
+            "job",
+            "transform",
+            "alias",
+            "artifact",
+            "service",
+            "incident",
+            "environment",
+            "policy",
+        ];
         let names = names.map(|kind| format!("{kind}/**"));
         let data = serde_json::json!({
             "keyid": key.keyid().to_string(), "publicKey": key.public().to_pem(), "producer": format!("wine-{name}"),
@@ -160,6 +171,19 @@ impl World {
         let subject = format!("key/{}", key.keyid());
         self.send("root", "key.enrolled", &subject, &data.to_string());
         self.senders.insert(name, Sender { key, source, sequence: 0, previous: None });
+    }
+
+    /// Somebody who registers policies, approves and waives, and one more who measures and takes back.
+    pub(crate) fn with_approver(mut self) -> Self {
+        let says = ["policy.registered", "approval.granted", "approval.refused", "waiver.granted", "record.corrected"];
+        self.enrol(20, "approver", "approver", &says);
+        self.enrol(
+            21,
+            "assessor",
+            "evaluator",
+            &["evaluation.started", "evaluation.completed", "evaluation.retracted"],
+        );
+        self
     }
 
     /// Sends an event; `DIGEST(x)` in its data stands for the hex SHA-256 of `x`.

@@ -1,0 +1,207 @@
+//! The gate over a real ledger: the index gives the verdict that one pass over the record gives, byte for byte, at every size.
+
+use lineal_gate::{
+    judge::{Asked, Question, judge},
+    memory::Memory,
+    verdict::Verdict as Decision,
+};
+use lineal_ledger::answers::{Gate, GateQuestion, Known, When, gate::decision};
+use lineal_schemas::vocabulary::{Payload, gate::GateVerdict};
+
+use super::*;
+
+const HEAD: &str =
+    "schema = 1\\nname = \\\"policy/wine/prod\\\"\\napplies = { service = \\\"service/wine/quality\\\" }\\n";
+const RULES: &str = "[lineage]\\nreach = [\\\"dataset.snapshotted\\\"]\\n[evaluation]\\ndisjoint_from_training = true\\n\
+    independent_signer = true\\n[incumbent]\\nabsent = \\\"note\\\"\\n[[metric]]\\nname = \\\"accuracy\\\"\\n\
+    better = \\\"higher\\\"\\nmin = \\\"0.9\\\"\\nmax_drop = \\\"0.01\\\"\\n[approval]\\ncount = 1\\nrole = \\\"model-risk\\\"\\n\
+    [waivers]\\nrules = [\\\"approval\\\"]\\n[rollback]\\nallow = \\\"previously-admitted\\\"\\n[override]\\nexpires = \\\"4h\\\"\\n";
+
+fn asked(model: &str) -> GateQuestion {
+    GateQuestion { model: format!("sha256:{}", hash(model)), service: SERVICE.to_owned(), policy: Asked::Registered }
+}
+
+fn ask(world: &World, model: &str, when: impl Into<When>) -> Gate {
+    let gate = answers::gate(&world.view(), &asked(model), when).unwrap();
+    let json = serde_json::to_string(&gate).unwrap();
+    assert_eq!(serde_json::from_str::<Gate>(&json).unwrap(), gate, "the JSON holds all of it");
+    assert_eq!(gate.to_text(Style::Plain).lines().next(), Some(gate.answer.as_str()), "line 1 is the answer");
+    gate
+}
+
+fn measure(world: &mut World, id: &str, model: &str, value: &str) {
+    let shared = format!(
+        r#""evaluationId":"{id}","model":{{"digest":{{"sha256":"DIGEST({model})"}}}},"harness":{{"name":"kit"}},"inputs":[{{"artifact":{{"digest":{{"sha256":"DIGEST(held-out)"}}}},"role":"test"}}]"#
+    );
+    world.send("assessor", "evaluation.started", "model/wine/quality", &format!("{{{shared}}}"));
+    let results = format!(r#"{{{shared},"results":[{{"metric":"accuracy","value":"{value}"}}]}}"#);
+    world.send("assessor", "evaluation.completed", "model/wine/quality", &results);
+}
+
+fn register(world: &mut World, rules: &str) {
+    let data = format!(r#"{{"policy":"policy/wine/prod","text":"{HEAD}{rules}"}}"#);
+    world.send("approver", "policy.registered", "policy/wine/prod", &data);
+}
+
+fn say(world: &mut World, name: &str, model: &str, more: &str) -> EventDigest {
+    let data = format!(r#"{{"service":"{SERVICE}","artifact":{{"digest":{{"sha256":"DIGEST({model})"}}}}{more}}}"#);
+    world.send_event("approver", name, SERVICE, &data).1
+}
+
+/// Everything that a verdict can depend on, one event at a time.
+fn eventful() -> World {
+    let mut world = World::deployed().with_approver();
+    world.snapshot("dataset/wine/held-out", "held-out", "");
+    register(&mut world, RULES);
+    measure(&mut world, "ev-1", "weights-1", "0.95");
+    world.train("run-2", "red", "weights-2");
+    measure(&mut world, "ev-2", "weights-2", "0.80");
+    let retracted =
+        r#"{"evaluationId":"ev-2","model":{"digest":{"sha256":"DIGEST(weights-2)"}},"reason":"wrong-data"}"#;
+    world.send("assessor", "evaluation.retracted", "model/wine/quality", retracted);
+    measure(&mut world, "ev-3", "weights-2", "0.945");
+    let approval = say(&mut world, "approval.granted", "weights-2", r#","role":"model-risk""#);
+    let other = format!(
+        r#"{{"corrects":"{approval}","data":{{"service":"{SERVICE}","artifact":{{"digest":{{"sha256":"DIGEST(weights-1)"}}}},"role":"model-risk"}}}}"#
+    );
+    world.send("approver", "record.corrected", SERVICE, &other);
+    say(&mut world, "approval.granted", "weights-2", r#","role":"model-risk""#);
+    let equal =
+        r#"{"a":{"digest":{"sha256":"DIGEST(weights-2)"}},"b":{"digest":{"sha256":"DIGEST(copy)"}},"method":"copied"}"#;
+    world.send("data", "artifact.equated", "artifact/wine/copy", equal);
+    world.observe(SERVICE, &shared("0.5", "weights-1"), r#","nextWithinSeconds":4"#);
+    world.inventory(&[("service/wine/quality", &serving("weights-2"))], true, "");
+    world.inventory(&[], true, "");
+    world.observe(SERVICE, &serving("weights-1"), "");
+    world.flag("red", "poisoned", "");
+    world.clear("red", "");
+    say(&mut world, "approval.refused", "weights-2", r#","role":"model-risk""#);
+    world
+}
+
+fn memory(world: &World) -> Memory {
+    let (view, mut memory) = (world.view(), Memory::default());
+    let all = view.record.scan(0, view.record.size(), &mut |stored| {
+        let index = stored.entry().index;
+        if let Some(facts) = stored.facts() {
+            memory.push(index, stored.entry(), facts);
+        }
+        Ok(())
+    });
+    all.unwrap();
+    memory
+}
+
+/// The verdict of one pass over the record.
+fn passed(world: &World, memory: &Memory, like: &Decision, asked: Asked) -> Decision {
+    let registry = world.view().registry();
+    let question = Question { service: like.service.clone(), serving_set: like.serving_set.clone(), policy: asked };
+    let Ok(verdict) = judge(&mut memory.at(&registry, like.tree_size, like.judged_at), &question);
+    verdict
+}
+
+#[test]
+fn the_index_and_one_pass_over_the_record_give_the_same_bytes_at_every_size() {
+    let world = eventful();
+    let memory = memory(&world);
+    let mut verdicts = std::collections::BTreeMap::new();
+    for index in 6..world.view().record.size() {
+        for model in ["weights-1", "weights-2", "copy", "stranger"] {
+            let when = When { known: Some(Known::Entry(index)), ..world.clock.wall().into() };
+            let gate = ask(&world, model, when);
+            let other = passed(&world, &memory, &gate.document, Asked::Registered);
+            let spelled = |verdict: &Decision| String::from_utf8(verdict.bytes().unwrap()).unwrap();
+            assert_eq!(spelled(&gate.document), spelled(&other), "{model} at entry {index}");
+            *verdicts.entry(gate.document.verdict).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(verdicts.len(), 3, "{verdicts:?}");
+}
+
+#[test]
+fn a_verdict_is_the_same_whenever_it_is_asked_for() {
+    let mut world = eventful();
+    say(&mut world, "approval.granted", "weights-2", r#","role":"model-risk""#);
+    let now = ask(&world, "weights-2", world.clock.wall());
+    assert_eq!(now.document.verdict, GateVerdict::Allow, "{}", now.to_text(Style::Plain));
+    assert_eq!((now.exit_code(), now.as_of.asked), (0, false));
+    let (size, at) = (now.document.tree_size, now.document.judged_at);
+    world.clock.advance(1_000_000);
+    world.flag("weights-2", "poisoned", "");
+    let when = When { now: world.clock.wall(), at: Some(at), known: Some(Known::Entry(size - 1)) };
+    let then = ask(&world, "weights-2", when);
+    assert_eq!(then.document.bytes().unwrap(), now.document.bytes().unwrap());
+    assert_eq!(then.digest, now.digest);
+    assert_eq!(ask(&world, "weights-2", world.clock.wall()).exit_code(), 1);
+}
+
+#[test]
+fn a_decision_is_committed_by_the_ledger_and_opens_the_way_back() {
+    let mut world = eventful();
+    say(&mut world, "approval.granted", "weights-1", r#","role":"model-risk""#);
+    let gate = ask(&world, "weights-1", world.clock.wall());
+    assert_eq!(gate.document.verdict, GateVerdict::Allow, "{}", gate.to_text(Style::Plain));
+    let (subject, payload) = decision(&gate, "cli").unwrap();
+    world.clock.advance(1);
+    let index = world.ledger.as_ref().unwrap().say(&subject, Payload::from(payload)).unwrap();
+    world.ledger.as_ref().unwrap().wait_for_index();
+    let entry = answers::get(&world.view(), &index.to_string(), world.clock.wall()).unwrap();
+    let body: serde_json::Value = serde_json::from_str(entry.body.as_ref().unwrap().as_str()).unwrap();
+    assert_eq!((body["subject"].as_str(), body["data"]["verdict"].as_str()), (Some(SERVICE), Some("allow")));
+    assert_eq!(body["data"]["document"].as_str(), Some(gate.digest.as_str()));
+    assert_eq!(body["source"], format!("lineal://{ORIGIN}"));
+    measure(&mut world, "ev-9", "weights-1", "0.10");
+    let back = ask(&world, "weights-1", world.clock.wall());
+    assert_eq!(back.document.verdict, GateVerdict::Allow);
+    assert!(back.document.notes.iter().any(|note| note.starts_with("ROLLBACK")), "{}", back.to_text(Style::Plain));
+    let memory = memory(&world);
+    let other = passed(&world, &memory, &back.document, Asked::Registered);
+    assert_eq!(other.bytes().unwrap(), back.document.bytes().unwrap());
+}
+
+#[test]
+fn what_nobody_could_make_again_is_not_recorded() {
+    let world = eventful();
+    let text = format!("{HEAD}{RULES}# another text\\n").replace("\\n", "\n").replace("\\\"", "\"");
+    let question = GateQuestion { policy: Asked::Text(text.parse().unwrap()), ..asked("weights-1") };
+    let gate = answers::gate(&world.view(), &question, world.clock.wall()).unwrap();
+    assert_eq!(decision(&gate, "cli").unwrap_err().code(), "unregistered-policy");
+}
+
+#[test]
+fn an_unknown_model_is_denied_with_the_reason_and_a_name_that_means_nothing_is_not_decided() {
+    let world = eventful();
+    let gate = ask(&world, "never-seen", world.clock.wall());
+    assert_eq!(gate.exit_code(), 1);
+    assert!(gate.data.reasons.iter().any(|reason| reason.contains("no run says what made it")), "{:?}", gate.data);
+    let place = GateQuestion { model: "s3://models/latest".to_owned(), ..asked("x") };
+    let gate = answers::gate(&world.view(), &place, world.clock.wall()).unwrap();
+    assert!(gate.exit_code() == 1 && gate.data.reasons[0].contains("identity weak"), "{:?}", gate.data);
+    let pinned = format!("oci://registry.example/m@sha256:{}", hash("weights-1"));
+    let gate = answers::gate(&world.view(), &GateQuestion { model: pinned, ..asked("x") }, world.clock.wall()).unwrap();
+    assert!(gate.document.rules[0].outcome == lineal_gate::verdict::Outcome::Pass, "{:?}", gate.data);
+    let name = GateQuestion { model: "model/wine/nothing".to_owned(), ..asked("x") };
+    assert_eq!(answers::gate(&world.view(), &name, world.clock.wall()).unwrap_err().exit_code(), 2);
+    let service = GateQuestion { service: "service/other/x@eu-1/prod".to_owned(), ..asked("weights-1") };
+    let gate = answers::gate(&world.view(), &service, world.clock.wall()).unwrap();
+    assert_eq!((gate.exit_code(), gate.data.ok), (2, false));
+    assert!(gate.answer.starts_with("UNDECIDED: no policy speaks for"), "{}", gate.answer);
+}
+
+#[test]
+fn a_verdict_as_text_has_a_line_for_each_rule() {
+    let world = eventful();
+    let gate = ask(&world, "weights-2", world.clock.wall());
+    let text = gate.to_text(Style::Plain);
+    let short = &hash("weights-2")[..12];
+    assert!(
+        text.starts_with(&format!(
+            "DENY: 1 of 8 rules did not pass (sha256:{short}… at {SERVICE}, policy/wine/prod sha256:"
+        )),
+        "{text}"
+    );
+    assert!(text.contains("\n  FAIL        approval "), "{text}");
+    assert!(text.contains("refused by wine-approver  (wanted: 1 as model-risk, and no refusal)  by "), "{text}");
+    assert!(text.contains("\n  ! evaluation ev-2 is retracted by wine-assessor: wrong-data\n"), "{text}");
+    assert!(text.contains(&format!("\nverdict sha256:{}, resting on ", gate.digest)), "{text}");
+}
