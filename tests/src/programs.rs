@@ -186,6 +186,13 @@ impl Http {
         received(response).unwrap_or_else(|error| panic!("PUT {path}: {error}"))
     }
 
+    /// Posts JSON to a path.
+    pub fn post_json(&self, path: &str, body: &str) -> Response {
+        let request = self.agent.post(format!("{}{path}", self.base)).header("content-type", "application/json");
+        let response = request.send(body.as_bytes()).map_err(|error| error.to_string());
+        received(response).unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
     /// Posts a body to `/events`; an error where the ledger is away, or went away before it had answered.
     pub fn try_post(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, String> {
         let mut request = self.agent.post(format!("{}/events", self.base));

@@ -16,6 +16,7 @@ mod chunk;
 mod keyring;
 mod prepare;
 mod tree;
+mod verdicts;
 mod judge;
 mod belt;
 pub mod report;

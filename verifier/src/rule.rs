@@ -90,6 +90,8 @@ rules! {
     TrustOutdated "trust-outdated" Warns "the trust file has the key that signed the last checkpoint";
     QuorumNotMet "quorum-not-met" Undecided "the last checkpoint carries the cosignatures that the trust file asks for";
     NoEntries "no-entries" Undecided "the record has entries";
+    VerdictDiffers "verdict-differs" Fails "a decision of the gate is what its policy and the record at its size and moment give again";
+    VerdictUnchecked "verdict-unchecked" Undecided "every event that a decision of the gate can rest on is there, so that it can be made again";
     IdTwice "id-twice" Warns "no two events have the same `id` (compared by 80 bits of its SHA-256)";
     SequenceGap "sequence-gap" Notes "numbers of a source that never arrived";
     SourcesEnded "sources-ended" Notes "sources that said that nothing follows";

@@ -7,13 +7,14 @@
 pub type Schema = (&'static str, &'static str);
 
 /// Every schema, by the name under which `/v1/schemas/<name>` serves it.
-pub const SCHEMAS: [Schema; 14] = [
+pub const SCHEMAS: [Schema; 15] = [
     ("common.v1.json", include_str!("../../schemas/answers/common.v1.json")),
     ("running.v1.json", include_str!("../../schemas/answers/running.v1.json")),
     ("trace.v1.json", include_str!("../../schemas/answers/trace.v1.json")),
     ("impact.v1.json", include_str!("../../schemas/answers/impact.v1.json")),
     ("diff.v1.json", include_str!("../../schemas/answers/diff.v1.json")),
     ("evals.v1.json", include_str!("../../schemas/answers/evals.v1.json")),
+    ("gate.v1.json", include_str!("../../schemas/answers/gate.v1.json")),
     ("findings.v1.json", include_str!("../../schemas/answers/findings.v1.json")),
     ("explain.v1.json", include_str!("../../schemas/answers/explain.v1.json")),
     ("key-impact.v1.json", include_str!("../../schemas/answers/key-impact.v1.json")),

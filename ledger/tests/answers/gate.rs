@@ -205,3 +205,11 @@ fn a_verdict_as_text_has_a_line_for_each_rule() {
     assert!(text.contains("\n  ! evaluation ev-2 is retracted by wine-assessor: wrong-data\n"), "{text}");
     assert!(text.contains(&format!("\nverdict sha256:{}, resting on ", gate.digest)), "{text}");
 }
+
+#[test]
+fn a_verdict_is_what_its_schema_says() {
+    let world = eventful();
+    for model in ["weights-1", "weights-2", "never-seen"] {
+        schemas::check("gate.v1.json", &ask(&world, model, world.clock.wall()));
+    }
+}

@@ -33,7 +33,7 @@ fn validator(name: &str) -> Validator {
     jsonschema::options().with_registry(&registry).build(&closed(name)).unwrap()
 }
 
-fn check(name: &str, answer: &impl Serialize) {
+pub(crate) fn check(name: &str, answer: &impl Serialize) {
     let answer = serde_json::to_value(answer).unwrap();
     let validator = validator(name);
     let errors: Vec<String> =

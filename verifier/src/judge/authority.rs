@@ -24,6 +24,7 @@ use crate::{
     finding::{Findings, Place},
     prepare::Body,
     rule::Rule,
+    verdicts::Made,
 };
 
 /// All that the events so far decide about the next.
@@ -33,6 +34,8 @@ pub(crate) struct Authority {
     sources: BTreeMap<String, SourceState>,
     pub ids: Ids,
     pub counts: Counts,
+    /// Decisions of the gate, to be made again.
+    pub decisions: Vec<Made>,
 }
 
 /// How many events of what kind.
@@ -183,6 +186,10 @@ impl Authority {
                         format_args!("number {number}"),
                     );
                 }
+            }
+            Payload::GateDecided(decided) => {
+                let (index, place) = (at.index, at.place);
+                self.decisions.push(Made { index, place, received, decided: decided.clone() });
             }
             // A conflict fills nothing.
             Payload::EventConflicted(_) => self.counts.conflicted = self.counts.conflicted.saturating_add(1),

@@ -11,6 +11,7 @@ use crate::{
     finding::Place,
     report::{HeadSeen, Report, SourceSeen},
     rule::Rule,
+    verdicts,
 };
 
 /// How many names a finding about many sources spells out.
@@ -38,6 +39,7 @@ impl Judge<'_> {
         self.heads.finish(self.record, &self.covered.end, &mut self.findings);
         self.finish_notes();
         self.finish_trust();
+        self.finish_verdicts();
         self.finish_sources();
         self.report()
     }
@@ -106,6 +108,15 @@ impl Judge<'_> {
                 let rule = if is_known { Rule::TrustOutdated } else { Rule::TrustKey };
                 self.findings.add(rule, place, "the last checkpoint signed by a key of the trust file", error);
             }
+        }
+    }
+
+    /// Decisions of the gate that a checkpoint covers, made again.
+    fn finish_verdicts(&mut self) {
+        let mut decisions = std::mem::take(&mut self.authority.decisions);
+        decisions.retain(|decision| decision.index < self.covered.end.size);
+        if let Some(registry) = self.authority.registry() {
+            verdicts::check(self.record, registry, &decisions, &mut self.findings);
         }
     }
 
