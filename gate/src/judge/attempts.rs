@@ -153,9 +153,9 @@ impl Attempt {
         orders.min()
     }
 
-    /// When the ledger took the first of it.
-    pub(super) fn known_since(&self) -> Option<lineal_schemas::timestamp::Timestamp> {
-        self.events().map(|told| told.received).min()
+    /// The first of it that the ledger took.
+    pub(super) fn first_known(&self) -> Option<&Rc<Evidence>> {
+        self.events().min_by_key(|told| told.index)
     }
 
     /// Whether a retraction means this attempt: its id, under the same name, and known before.

@@ -165,14 +165,19 @@ fn announced(_case: &Case, model: &Model) -> RuleResult {
 /// `evaluation/registered-before`: the ledger had this policy's text before it heard of any measurement.
 fn registered_before(case: &Case, model: &Model) -> RuleResult {
     let want = "registered before the evaluations that it judges".to_owned();
-    let first = model.attempts.counted.iter().filter_map(super::attempts::Attempt::known_since).min();
+    let all = model.attempts.counted.iter().filter_map(super::attempts::Attempt::first_known);
+    let first = all.min_by_key(|told| told.index);
     let registered = case.applied.registered.as_deref();
+    // The order of the record, and not of clocks: of one batch, all are received at once.
     let (outcome, got) = match (registered, first) {
         (None, _) => (Outcome::Fail, "the policy is not registered".to_owned()),
         (Some(_), None) => (Outcome::NoEvidence, "nothing was measured".to_owned()),
-        (Some(told), Some(first)) if told.received < first => (Outcome::Pass, format!("registered {}", told.received)),
+        (Some(told), Some(first)) if told.index < first.index => {
+            (Outcome::Pass, format!("registered as entry {}", told.index))
+        }
         (Some(told), Some(first)) => {
-            (Outcome::Fail, format!("registered {}, the first evaluation {first}", told.received))
+            let (own, other) = (told.index, first.index);
+            (Outcome::Fail, format!("registered as entry {own}, the first evaluation is entry {other}"))
         }
     };
     result("evaluation/registered-before", registered, outcome, want, got)

@@ -73,6 +73,18 @@ pub enum LineKind {
     Removed,
     /// A whole inventory of its environment did not list the service.
     Absent,
+    /// The gate allowed it.
+    Allowed,
+    /// The gate denied it.
+    Denied,
+    /// The gate could not decide.
+    Undecided,
+    /// Somebody who may approved it.
+    Approved,
+    /// Somebody who may refused it.
+    Refused,
+    /// Somebody who may waived a rule of a policy, or broke the glass.
+    Waived,
     /// An artifact was said to be bad.
     Flagged,
     /// An artifact was said not to be bad.
@@ -96,6 +108,12 @@ impl LineKind {
             Self::RolledBack => "rolled back",
             Self::Removed => "removed",
             Self::Absent => "absent",
+            Self::Allowed => "allowed",
+            Self::Denied => "DENIED",
+            Self::Undecided => "undecided",
+            Self::Approved => "approved",
+            Self::Refused => "REFUSED",
+            Self::Waived => "WAIVED",
             Self::Flagged => "FLAGGED",
             Self::Cleared => "cleared",
             Self::Incident => "incident",

@@ -44,6 +44,28 @@ pub(super) fn says(reader: &mut Reader<'_>, told: &Told) -> Result<String, Answe
             let what = artifacts(reader, [&flagged.artifact])?;
             format!("{what} is {}: {}, known since {}", flagged.category, flagged.justification, flagged.known_since)
         }
+        Payload::GateDecided(decided) => {
+            let policy = decided.policy.as_ref().map_or_else(String::new, |policy| format!(" under {}", policy.name));
+            let glass = if decided.overridden.is_some() { ", OVERRIDDEN" } else { "" };
+            let (verdict, size) = (decided.verdict, decided.tree_size);
+            format!(
+                "{verdict}{glass}: {} at {subject}{policy}, judged at tree size {size}",
+                sets(reader, &decided.serving_set)?
+            )
+        }
+        Payload::ApprovalGranted(granted) => {
+            format!("{} may run at {subject}, as {} says", artifacts(reader, [&granted.artifact])?, granted.role)
+        }
+        Payload::ApprovalRefused(refused) => {
+            format!("{} may not run at {subject}, as {} says", artifacts(reader, [&refused.artifact])?, refused.role)
+        }
+        Payload::WaiverGranted(waived) => {
+            let (rule, why, end) = (&waived.rule, &waived.reason, &waived.expires);
+            format!(
+                "`{rule}` is not asked of {} at {subject}: {why}, until {end}",
+                artifacts(reader, [&waived.artifact])?
+            )
+        }
         Payload::ArtifactCleared(cleared) => {
             format!("{} is not bad: {}", artifacts(reader, [&cleared.artifact])?, cleared.justification)
         }

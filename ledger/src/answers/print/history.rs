@@ -89,6 +89,12 @@ fn timeline_row(line: &Line, several: bool, style: Style) -> String {
         LineKind::Said | LineKind::Flagged | LineKind::Cleared | LineKind::Incident => {
             format!("{} {}", event.kind, event.subject)
         }
+        LineKind::Allowed
+        | LineKind::Denied
+        | LineKind::Undecided
+        | LineKind::Approved
+        | LineKind::Refused
+        | LineKind::Waived => label(&line.after),
         LineKind::Corrected => {
             let which = line.regarding.map_or_else(String::new, |index| format!("#{index} of "));
             format!("{which}{}", event.subject)

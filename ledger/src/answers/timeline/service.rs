@@ -9,7 +9,12 @@ use std::rc::Rc;
 
 use lineal_schemas::{
     timestamp::Timestamp,
-    vocabulary::{Payload, deployment::ServedSet},
+    vocabulary::{
+        Payload,
+        artifact::Artifact,
+        deployment::{Component, ComponentRole, ServedSet},
+        gate::GateVerdict,
+    },
 };
 
 use super::{Draft, LineKind, line, parts};
@@ -26,6 +31,7 @@ enum Fact {
     Seen { spell: Spell, before: Vec<ServedSet> },
     Silent { spell: Spell, until: Option<Timestamp> },
     Asked(Rc<Told>),
+    Judged(Rc<Told>),
     Corrected(Rc<Told>),
 }
 
@@ -34,7 +40,7 @@ impl Fact {
         match self {
             Self::Seen { spell, .. } => spell.told.order_at(spell.first.at),
             Self::Silent { spell, .. } => spell.told.order_at(spell.silent_since.unwrap_or(spell.last.at)),
-            Self::Asked(told) | Self::Corrected(told) => told.order(),
+            Self::Asked(told) | Self::Judged(told) | Self::Corrected(told) => told.order(),
         }
     }
 }
@@ -90,6 +96,8 @@ pub(super) fn lines(reader: &mut Reader<'_>, service: &str, about: &About) -> Re
     for told in reader.happened(service, &["record.corrected"])? {
         facts.push(Fact::Corrected(told));
     }
+    let said = ["gate.decided", "approval.granted", "approval.refused", "waiver.granted"];
+    facts.extend(reader.happened(service, &said)?.into_iter().map(Fact::Judged));
     facts.sort_by(|one, other| one.order().cmp(&other.order()));
     let mut standing = Standing::default();
     let mut drafts = Vec::new();
@@ -98,6 +106,7 @@ pub(super) fn lines(reader: &mut Reader<'_>, service: &str, about: &About) -> Re
             Fact::Seen { spell, before } => observed(reader, about, &spell, &before, &mut standing)?,
             Fact::Silent { spell, until } => silent(reader, about, &spell, until),
             Fact::Asked(told) => asked(reader, about, told, &mut standing)?,
+            Fact::Judged(told) => judged(reader, about, told)?,
             Fact::Corrected(told) => corrected(reader, told)?,
         });
     }
@@ -183,6 +192,32 @@ fn asked(
             None => None,
         };
     }
+    Ok(Draft { line, told, is_about })
+}
+
+/// What the gate or somebody said about something running there.
+fn judged(reader: &mut Reader<'_>, about: &About, told: Rc<Told>) -> Result<Draft, AnswerError> {
+    let of = |artifact: &Artifact| {
+        let component = Component { role: ComponentRole::Model, artifact: artifact.clone(), binding: None };
+        vec![ServedSet { components: vec![component], share: None, instances: None }]
+    };
+    let (kind, sets) = match &told.payload {
+        Payload::ApprovalGranted(granted) => (LineKind::Approved, of(&granted.artifact)),
+        Payload::ApprovalRefused(refused) => (LineKind::Refused, of(&refused.artifact)),
+        Payload::WaiverGranted(waived) => (LineKind::Waived, of(&waived.artifact)),
+        Payload::GateDecided(decided) => {
+            let kind = match decided.verdict {
+                GateVerdict::Allow => LineKind::Allowed,
+                GateVerdict::Deny => LineKind::Denied,
+                GateVerdict::Undecided => LineKind::Undecided,
+            };
+            (kind, decided.serving_set.clone())
+        }
+        _ => (LineKind::Said, Vec::new()),
+    };
+    let mut line = line(reader, &told, kind);
+    line.after = parts(reader, &sets)?;
+    let is_about = holds(about, &sets);
     Ok(Draft { line, told, is_about })
 }
 
