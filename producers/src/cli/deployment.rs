@@ -9,6 +9,8 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{console::Failure, reference::Reference, run::inputs, session::Session, values::read_json};
 
+mod plan;
+
 /// A serving set on the command line.
 #[derive(Debug, Args)]
 struct ServingSet {
@@ -127,16 +129,21 @@ pub(crate) fn observe(session: &Session<'_>, arguments: ObserveArguments) -> Res
 
 /// Say that a service goes back to what it was.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   lineal-emit rollback --service service/payments/fraud@eu-1/prod --restores 9f86…0a08 --reason recall-drop \\
-    --incident INC-7 --context features=sha256:5e88…42d8")]
+    --incident INC-7 --context features=sha256:5e88…42d8
+  lineal rollback-plan service/payments/fraud@eu-1/prod --json > plan.json
+  lineal-emit rollback --plan plan.json --reason recall-drop --incident INC-7")]
 pub(crate) struct RollbackArguments {
-    /// Where, `service/<owner>/<name>@<cluster>/<environment>`.
-    #[arg(long)]
-    service: String,
+    /// Where, `service/<owner>/<name>@<cluster>/<environment>`; with a plan, only to be sure that it is the plan's.
+    #[arg(long, required_unless_present = "plan")]
+    service: Option<String>,
     /// Digest of the earlier deployment event whose serving set is restored.
-    #[arg(long, value_name = "EVENT")]
+    #[arg(long, value_name = "EVENT", conflicts_with = "plan")]
     restores: Option<String>,
+    /// What `lineal rollback-plan --json` printed: says what is restored, with its data context; `-` for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "context")]
+    plan: Option<PathBuf>,
     /// Why.
     #[arg(long, value_name = "CODE")]
     reason: Option<String>,
@@ -149,13 +156,20 @@ pub(crate) struct RollbackArguments {
 }
 
 pub(crate) fn rollback(session: &Session<'_>, arguments: RollbackArguments) -> Result<u8, Failure> {
+    let (service, restores, context) = if let Some(path) = &arguments.plan {
+        let plan = plan::read(path, session.settings()?.trust.origin(), arguments.service.as_deref())?;
+        (plan.service, Some(plan.restores), plan.data_context)
+    } else {
+        let context = inputs(&arguments.context, None::<InputRole>)?;
+        (arguments.service.unwrap_or_default(), arguments.restores, context)
+    };
     let payload = Object::new()
-        .with("service", &arguments.service)
-        .with_some("restores", arguments.restores)
+        .with("service", &service)
+        .with_some("restores", restores)
         .with_some("reason", arguments.reason)
         .with_some("incident", arguments.incident)
-        .with_list("dataContext", &inputs(&arguments.context, None::<InputRole>)?);
-    session.emit_one(session.draft("deployment.rolledback", &arguments.service, payload, Vec::new()), None)
+        .with_list("dataContext", &context);
+    session.emit_one(session.draft("deployment.rolledback", &service, payload, Vec::new()), None)
 }
 
 /// Say that a service ends.

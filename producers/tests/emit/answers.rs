@@ -143,3 +143,48 @@ fn an_inventory_is_one_event_or_as_many_parts_as_it_takes() {
     let (code, _, err) = place.run(&[&["inventory", "none.json", "--partial"], &environment[..]].concat());
     assert_eq!((code, place.events().len()), (0, 4), "{err}");
 }
+
+#[test]
+fn a_plan_is_recorded_with_its_data_context_and_another_ledgers_is_refused() {
+    let place = Place::new();
+    let (model, pipeline) = (EventDigest::of(b"model").to_string(), EventDigest::of(b"pipeline").to_string());
+    let restores = EventDigest::of(b"observation").to_string();
+    let plan = json!({
+        "service": SERVICE, "asOf": {"origin": "example.com/ledger", "treeSize": 9},
+        "candidates": [{"restores": {"event": EventDigest::of(b"other")}}, {"restores": {"event": restores}}],
+        "choice": {"candidate": 1, "restore": [
+            {"component": {"role": "model", "digests": [{"algorithm": "sha256", "value": model}]}},
+            {"contextRole": "preprocessor", "component": {
+                "role": "transform", "name": "transform/payments/features", "digests": [{"algorithm": "sha256", "value": pipeline}]
+            }},
+        ]},
+    });
+    place.write("plan.json", &plan.to_string());
+    let roll_back = ["rollback", "--plan", "plan.json", "--reason", "recall-drop", "--incident", "INC-7"];
+    let (code, _, err) = place.run(&roll_back);
+    assert_eq!(code, 0, "{err}");
+    let said = place.events()[0].4.clone();
+    assert_eq!((&said["service"], &said["restores"]), (&json!(SERVICE), &json!(restores)));
+    let context = json!([{
+        "artifact": {"name": "transform/payments/features", "digest": {"sha256": pipeline}}, "role": "preprocessor"
+    }]);
+    assert_eq!((&said["dataContext"], &said["reason"]), (&context, &json!("recall-drop")));
+
+    let refused = |change: &dyn Fn(&mut serde_json::Value), more: &[&str], expected: &str| {
+        let mut other = plan.clone();
+        change(&mut other);
+        place.write("other.json", &other.to_string());
+        let (code, _, err) = place.run(&[&["rollback", "--plan", "other.json"], more].concat());
+        assert!(code == 1 && err.contains(expected) && err.contains("hint: "), "{err}");
+    };
+    refused(
+        &|plan| plan["asOf"]["origin"] = json!("example.com/staging"),
+        &[],
+        "a plan of the ledger example.com/staging",
+    );
+    refused(&|_plan| {}, &["--service", "service/payments/other@eu-1/prod"], "not of service/payments/other@eu-1/prod");
+    refused(&|plan| drop(plan.as_object_mut().unwrap().remove("choice")), &[], "nothing to go back to");
+    refused(&|plan| plan["choice"]["candidate"] = json!(7), &[], "nothing to go back to");
+    refused(&|plan| *plan = json!({"data": {}}), &[], "is no plan");
+    assert_eq!(place.events().len(), 1, "nothing else was said");
+}
