@@ -24,6 +24,7 @@ mod chain;
 mod finish;
 mod heads;
 mod ids;
+mod rollbacks;
 
 pub(crate) use self::finish::Judged;
 use self::{
@@ -31,6 +32,7 @@ use self::{
     batch::Given,
     chain::{Chain, Standing},
     heads::{BatchEnd, Heads},
+    rollbacks::Rollbacks,
 };
 
 /// Everything known after the lines so far.
@@ -45,6 +47,7 @@ pub(crate) struct Judge<'r> {
     /// Checkpoints that were not compared for that.
     roots_unchecked: u64,
     authority: Authority,
+    rollbacks: Rollbacks,
     heads: Heads,
     batch: Batch,
     /// Checkpoints, valid or not.
@@ -95,6 +98,7 @@ impl<'r> Judge<'r> {
             tree_is_off: false,
             roots_unchecked: 0,
             authority: Authority::default(),
+            rollbacks: Rollbacks::default(),
             heads: Heads::read(record.head()),
             batch: Batch::default(),
             batches: 0,
@@ -178,6 +182,7 @@ impl<'r> Judge<'r> {
         }
         let at = At { index, place: Place { index: Some(index), ..place }, trust: self.trust };
         self.authority.take(entry, &line.body, &at, &mut self.findings);
+        self.rollbacks.take(entry.event, line.body.facts(), at.place, &mut self.findings);
         if self.batch.first.is_none() {
             // Before the genesis there is no key: its own one signs its batch.
             self.batch.first = Some((index, self.authority.checkpoint_keys(entry.received)));

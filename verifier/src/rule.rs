@@ -93,6 +93,9 @@ rules! {
     VerdictDiffers "verdict-differs" Fails "a decision of the gate is what its policy and the record at its size and moment give again";
     VerdictUnchecked "verdict-unchecked" Undecided "every event that a decision of the gate can rest on is there, so that it can be made again";
     IdTwice "id-twice" Warns "no two events have the same `id` (compared by 80 bits of its SHA-256)";
+    RollbackUnfounded "rollback-unfounded" Warns "what a declared rollback restores is an earlier deployment event of its service";
+    RollbackDiffers "rollback-differs" Warns "the data context of a declared rollback is that of what it restores, role by role";
+    RollbackUnseen "rollback-unseen" Notes "what was seen after a declared rollback was never what it restores";
     SequenceGap "sequence-gap" Notes "numbers of a source that never arrived";
     SourcesEnded "sources-ended" Notes "sources that said that nothing follows";
     Refusals "refusals" Notes "events that the ledger refused or found in conflict, on the record";

@@ -37,6 +37,7 @@ impl Judge<'_> {
             self.finish_batch();
         }
         self.heads.finish(self.record, &self.covered.end, &mut self.findings);
+        std::mem::take(&mut self.rollbacks).finish(&mut self.findings);
         self.finish_notes();
         self.finish_trust();
         self.finish_verdicts();

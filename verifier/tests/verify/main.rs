@@ -12,4 +12,6 @@ mod heads;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod rollbacks;
+#[cfg(test)]
 mod tamper;
