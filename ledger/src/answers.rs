@@ -37,6 +37,7 @@ pub mod keys;
 pub mod moment;
 pub mod print;
 pub mod recheck;
+pub mod rollback;
 pub mod running;
 pub mod schemas;
 pub mod timeline;
@@ -57,6 +58,7 @@ pub use moment::{Known, Moment, When};
 pub use print::Style;
 pub use recheck::recheck;
 pub use resolve::{Resolved, Target, in_hand, resolve};
+pub use rollback::{RollbackPlan, rollback_plan};
 pub use running::{Running, running};
 pub use suite::{Measured, Slice, slice_of};
 pub use timeline::{Timeline, timeline};
@@ -119,6 +121,24 @@ pub enum AnswerError {
         what: String,
         /// Why not.
         why: String,
+    },
+    /// What goes back is a service.
+    #[error("`{asked}` is no service, and only a service goes back to what it ran before")]
+    NoService {
+        /// As asked.
+        asked: String,
+    },
+    /// There is nothing to go back from.
+    #[error("{service} was never observed: what runs there, and what ran before, is unknown")]
+    NeverSeen {
+        /// The service.
+        service: String,
+    },
+    /// What a service goes back to is something that it ran.
+    #[error("{what} is a service: name a model, a digest or an entry to go back to")]
+    NotRestorable {
+        /// What it is.
+        what: String,
     },
     /// A commit or a library, of which there is no such answer.
     #[error("`{asked}` is a commit or a library: ask what rests on it with `impact`")]
@@ -218,6 +238,9 @@ impl AnswerError {
             Self::InListings { .. } => "only-in-listings",
             Self::Slice { .. } => "malformed-slice",
             Self::NothingToCompare { .. } => "nothing-to-compare",
+            Self::NoService { .. } => "not-a-service",
+            Self::NeverSeen { .. } => "never-observed",
+            Self::NotRestorable { .. } => "not-restorable",
             Self::Erased { .. } => "event-erased",
             Self::InHand(_) => "file-unreadable",
             Self::NotYet { .. } => "not-yet-named",
@@ -242,7 +265,10 @@ impl AnswerError {
             Self::Ambiguous { found, .. } | Self::InListings { found, .. } => found.clone(),
             Self::TooShort { .. } => vec!["an entry is asked for as `#17`".to_owned()],
             Self::Index(_) => vec!["`lineal rebuild` makes the index again".to_owned()],
-            Self::NotYet { .. }
+            Self::NeverSeen { .. } => vec!["`lineal-emit observe` says what runs".to_owned()],
+            Self::NoService { .. }
+            | Self::NotRestorable { .. }
+            | Self::NotYet { .. }
             | Self::Future { .. }
             | Self::BeforeTheRecord { .. }
             | Self::Severity { .. }

@@ -21,6 +21,7 @@ mod maintain;
 mod nats_config;
 mod read;
 mod refused;
+mod rollback;
 mod serve;
 mod when;
 
@@ -109,6 +110,8 @@ enum Command {
     Timeline(history::Timeline),
     /// From when to when something served
     Windows(history::Windows),
+    /// What a service can go back to, and whether its data context is still the same
+    RollbackPlan(rollback::RollbackPlan),
     /// Events that were refused
     #[command(subcommand)]
     Rejected(refused::Rejected),
@@ -158,6 +161,7 @@ pub fn main() -> ExitCode {
         Command::KeyImpact(command) => command.run(),
         Command::Timeline(command) => command.run(),
         Command::Windows(command) => command.run(),
+        Command::RollbackPlan(command) => command.run(),
         Command::Rejected(command) => command.run(),
         Command::Parked(command) => command.run(),
         Command::Export(command) => command.run(),

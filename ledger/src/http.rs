@@ -188,6 +188,7 @@ GET  /v1/evals?x=<name>         every attempt to measure it, against what ran th
 GET  /v1/running[?env=<name>]   what runs
 GET  /v1/timeline?x=<name>      what happened to it, a line a change; [&from=<time>] [&to=<time>]
 GET  /v1/windows?x=<name>       from when to when it served
+GET  /v1/rollback-plan?x=<service>  what it can go back to
      [&at=<time>]               ... at that moment, as in 2026-11-24T03:12:00Z or 03:12
      [&knownAt=<time or index>] ... as it was known then
 GET  /v1/entries/<index or id>  one entry

@@ -30,5 +30,6 @@ pub mod binding;
 pub mod http;
 pub mod nats;
 pub mod client;
+pub mod remote;
 pub mod answers;
 pub mod cli;

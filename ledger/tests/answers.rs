@@ -44,6 +44,8 @@ mod order;
 mod impact;
 #[path = "answers/in_hand.rs"]
 mod in_hand;
+#[path = "answers/rollback.rs"]
+mod rollback;
 #[path = "answers/running.rs"]
 mod running;
 #[path = "answers/schemas.rs"]

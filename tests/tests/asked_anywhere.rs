@@ -109,6 +109,8 @@ fn questions() -> Vec<(Vec<&'static str>, i32)> {
         (vec!["diff", "model.bin", "model/site/fraud@2"], 0),
         (vec!["evals", MODEL], 0),
         (vec!["findings"], 1),
+        (vec!["rollback-plan", SERVICE, "--min-run", "0"], 0),
+        (vec!["rollback-plan", MODEL], 2),
         (vec!["explain", "#3"], 0),
         (vec!["key-impact", "site"], 0),
         (vec!["keys"], 0),

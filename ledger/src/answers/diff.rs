@@ -20,7 +20,7 @@ mod circumstances;
 mod data;
 mod files;
 mod metrics;
-mod pairs;
+pub(super) mod pairs;
 mod rows;
 mod runs;
 mod sides;

@@ -75,6 +75,13 @@ impl Incident {
         self.artifacts = artifacts.unwrap_or(&self.artifacts).clone();
     }
 
+    /// When it was opened, as often as it was; where nobody is heard to have opened it, when it was first told of.
+    pub(super) fn opened(&self) -> Vec<&Rc<Told>> {
+        let opened = self.said.iter().filter(|told| matches!(told.payload, Payload::IncidentOpened(_)));
+        let opened: Vec<_> = opened.collect();
+        if opened.is_empty() { self.said.first().into_iter().collect() } else { opened }
+    }
+
     /// That it is open, as prose.
     fn note(&self) -> String {
         let severity = self.severity.as_ref().map_or_else(String::new, |severity| format!(", {severity}"));

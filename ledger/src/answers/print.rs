@@ -16,6 +16,7 @@ use super::{
     gate::Gate,
     impact::Impact,
     key_impact::KeyImpact,
+    rollback::RollbackPlan,
     running::Running,
     text,
     timeline::Timeline,
@@ -33,6 +34,7 @@ mod history;
 mod impact;
 mod key_impact;
 mod lines;
+mod rollback;
 mod running;
 mod tree;
 
@@ -45,7 +47,8 @@ pub(super) use history::{timeline_line, windows_line};
 pub(super) use impact::line as impact_line;
 pub(super) use key_impact::line as key_impact_line;
 pub(super) use lines::{label, trace_line};
-pub(super) use running::line as running_line;
+pub(super) use rollback::{difference as difference_line, line as rollback_line};
+pub(super) use running::{component_in_its_role, line as running_line};
 
 /// Whether a text has colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +131,13 @@ impl Windows {
     /// As text: the answer, a line for each interval, the tree size.
     pub fn to_text(&self, style: Style) -> String {
         history::windows(self, style)
+    }
+}
+
+impl RollbackPlan {
+    /// As text: the answer, the two lines, what to restore together, what differs, what would undo it, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        rollback::text(self, style)
     }
 }
 

@@ -68,31 +68,39 @@ fn rechecks(node: &Node) -> Vec<Recheck> {
     let mut places: Vec<&String> = node.uri.iter().chain(&node.places).collect();
     places.sort();
     places.dedup();
-    places.into_iter().map(|place| at_place(node, place)).collect()
+    places.into_iter().map(|place| at_place(&node.digests, place)).collect()
 }
 
-fn at_place(node: &Node, place: &str) -> Recheck {
-    let unreachable = |problem: String| Recheck {
-        place: place.to_owned(),
-        state: RecheckState::Unreachable,
-        found: None,
-        problem: Some(problem),
+/// What stands at a place of something with these digests.
+pub(super) fn at_place(digests: &[NamedDigest], place: &str) -> Recheck {
+    let Some(path) = path_of(place) else {
+        return Recheck::unreachable(place, "it is no file or folder here".to_owned());
     };
-    let Some(path) = path_of(place) else { return unreachable("it is no file or folder here".to_owned()) };
     if !path.exists() {
-        return unreachable("nothing is there".to_owned());
+        return Recheck::unreachable(place, "nothing is there".to_owned());
     }
-    let found = match digest_of(&path) {
-        Ok(found) => found,
-        Err(error) => return unreachable(super::with_source(&error)),
-    };
-    if !node.digests.iter().any(|own| own.algorithm == found.algorithm) {
-        return unreachable(format!("the record has no {} to compare with", found.algorithm));
+    match digest_of(&path) {
+        Ok(found) => Recheck::of(place, digests, found),
+        Err(error) => Recheck::unreachable(place, super::with_source(&error)),
     }
-    // What is joined has several digests of one kind: any of them is the thing.
-    let is_it = node.digests.contains(&found);
-    let state = if is_it { RecheckState::Rechecked } else { RecheckState::Mismatch };
-    Recheck { place: place.to_owned(), state, found: Some(found), problem: None }
+}
+
+impl Recheck {
+    /// Of a place that could not be read.
+    pub(super) fn unreachable(place: &str, problem: String) -> Self {
+        Self { place: place.to_owned(), state: RecheckState::Unreachable, found: None, problem: Some(problem) }
+    }
+
+    /// Of a place whose bytes were read in whole, and have this digest.
+    pub(super) fn of(place: &str, digests: &[NamedDigest], found: NamedDigest) -> Self {
+        if !digests.iter().any(|own| own.algorithm == found.algorithm) {
+            return Self::unreachable(place, format!("the record has no {} to compare with", found.algorithm));
+        }
+        // What is joined has several digests of one kind: any of them is the thing.
+        let is_it = digests.contains(&found);
+        let state = if is_it { RecheckState::Rechecked } else { RecheckState::Mismatch };
+        Self { place: place.to_owned(), state, found: Some(found), problem: None }
+    }
 }
 
 /// The path that a `file:` address means on this machine.

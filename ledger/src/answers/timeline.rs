@@ -279,7 +279,8 @@ fn line(reader: &Reader<'_>, told: &Told, kind: LineKind) -> Line {
     }
 }
 
-fn parts(reader: &mut Reader<'_>, sets: &[ServedSet]) -> Result<Vec<Part>, AnswerError> {
+/// Parts as answers show them.
+pub(super) fn parts(reader: &mut Reader<'_>, sets: &[ServedSet]) -> Result<Vec<Part>, AnswerError> {
     let mut parts = Vec::new();
     for set in sets {
         let share = set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned());

@@ -34,6 +34,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/key-impact", get(key_impact))
         .route("/v1/timeline", get(timeline))
         .route("/v1/windows", get(windows))
+        .route("/v1/rollback-plan", get(rollback_plan))
         .route("/v1/schemas/{name}", get(schema))
         .route("/v1/impact", get(impact))
         .route("/v1/entries/{*what}", get(entry))
@@ -121,6 +122,25 @@ async fn timeline(State(app): State<App>, RawQuery(query): RawQuery) -> Result<R
 async fn windows(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let what = required(query.as_deref(), "x")?;
     answer(&app, move |ledger| Ok(answers::windows(&ledger.view, &what, when(ledger, query.as_deref())?)?)).await
+}
+
+/// What a service can go back to.
+async fn rollback_plan(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let service = required(query.as_deref(), "x")?;
+    answer(&app, move |ledger| {
+        let to = parameter(query.as_deref(), "to");
+        let min_run = parameter(query.as_deref(), "minRun");
+        let min_run_seconds = match min_run {
+            Some(text) => text.parse().map_err(|_not_a_number| Problem::NotANumber {
+                name: "minRun",
+                found: text.chars().take(80).collect(),
+            })?,
+            None => answers::rollback::MIN_RUN_SECONDS,
+        };
+        let ask = answers::rollback::Ask { service: &service, to: to.as_deref(), min_run_seconds };
+        Ok(answers::rollback_plan(&ledger.view, ask, when(ledger, query.as_deref())?)?)
+    })
+    .await
 }
 
 /// One entry, by index, id, digest or the beginning of one.

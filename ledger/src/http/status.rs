@@ -36,6 +36,8 @@ pub(super) enum Problem {
     NotADigest(String),
     #[error("the question has no `{0}`")]
     MissingParameter(&'static str),
+    #[error("`{name}` is a number of seconds, found `{found}`")]
+    NotANumber { name: &'static str, found: String },
     #[error("a body of more than {limit} bytes: {what}")]
     BodyTooLarge { limit: usize, what: &'static str },
     #[error("{found} events in one request: at most {limit}")]
@@ -93,6 +95,7 @@ impl Problem {
             Self::NoSuchAttachment(_) => "no-such-attachment",
             Self::NotADigest(_) => "not-a-digest",
             Self::MissingParameter(_) => "missing-parameter",
+            Self::NotANumber { .. } => "not-a-number",
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::TooManyEvents { .. } => "too-many-events",
             Self::NoEvents => "no-events",
@@ -123,9 +126,11 @@ impl Problem {
             | Self::NotParked(_)
             | Self::UnnamedAttachment(_)
             | Self::NoSuchAttachment(_) => StatusCode::NOT_FOUND,
-            Self::NotADigest(_) | Self::MissingParameter(_) | Self::NoEvents | Self::Interrupted(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::NotADigest(_)
+            | Self::MissingParameter(_)
+            | Self::NotANumber { .. }
+            | Self::NoEvents
+            | Self::Interrupted(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } | Self::TooManyEvents { .. } | Self::Attachment(AttachmentError::TooLarge) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
@@ -182,6 +187,9 @@ const fn of_answer(error: &AnswerError) -> StatusCode {
         | AnswerError::NotTraceable { .. }
         | AnswerError::NothingDownstream { .. }
         | AnswerError::NothingToCompare { .. }
+        | AnswerError::NoService { .. }
+        | AnswerError::NeverSeen { .. }
+        | AnswerError::NotRestorable { .. }
         | AnswerError::InListings { .. }
         | AnswerError::NotAbout { .. }
         | AnswerError::Unregistered => StatusCode::CONFLICT,

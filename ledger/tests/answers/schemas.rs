@@ -126,6 +126,13 @@ fn every_answer_is_as_its_schema_says() {
         for asked in ["model/wine/quality", "dataset/wine/red"] {
             check("impact.v1.json", &answers::impact(&view, asked, when).unwrap());
         }
+        for to in [None, Some("model/wine/quality@1")] {
+            let ask = answers::rollback::Ask { service: SERVICE, to, min_run_seconds: 0 };
+            let mut plan = answers::rollback_plan(&view, ask, when).unwrap();
+            check("rollback-plan.v1.json", &plan);
+            answers::rollback::check::check(&mut plan);
+            check("rollback-plan.v1.json", &plan);
+        }
         check("findings.v1.json", &answers::findings(&view, Some("prod"), Some("low".parse().unwrap()), when).unwrap());
         for finding in answers::findings(&view, None, None, when).unwrap().findings {
             check("explain.v1.json", &answers::explain(&view, &finding.id, when).unwrap());

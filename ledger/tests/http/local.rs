@@ -194,6 +194,9 @@ fn a_moment_is_the_same_over_every_road() {
         ("/v1/key-impact?x=payments-ci&since=tomorrow", 400, "malformed-moment"),
         ("/v1/schemas/none.v1.json", 404, "no-such-path"),
         ("/v1/diff?x=dataset/payments/transactions", 409, "nothing-to-compare"),
+        ("/v1/rollback-plan?x=dataset/payments/transactions", 409, "not-a-service"),
+        ("/v1/rollback-plan?x=dataset/payments/transactions&minRun=soon", 400, "not-a-number"),
+        ("/v1/rollback-plan", 400, "missing-parameter"),
         ("/v1/evals?x=dataset/payments/transactions&slice=BR", 400, "malformed-slice"),
     ] {
         let reply = served.get(path);

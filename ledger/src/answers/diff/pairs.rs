@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Which of several with the same key are paired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
+pub(in crate::answers) enum Which {
     /// The first with the first, and so on.
     InOrder,
     /// Only where each side has just one.
@@ -12,7 +12,7 @@ pub(super) enum Which {
 }
 
 /// Takes out pairs of the same key; what has no key or no counterpart stays.
-pub(super) fn take<T, K: Ord>(
+pub(in crate::answers) fn take<T, K: Ord>(
     mine: &mut Vec<T>,
     theirs: &mut Vec<T>,
     key: impl Fn(&T) -> Option<K>,

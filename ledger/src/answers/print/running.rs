@@ -96,7 +96,7 @@ pub(super) fn everything(components: &[ComponentState]) -> String {
 }
 
 /// `index docs.faiss sha256:ab12cd34ef56…`.
-pub(super) fn component_in_its_role(component: &ComponentState) -> String {
+pub(in crate::answers) fn component_in_its_role(component: &ComponentState) -> String {
     format!("{} {}", component.role, component_label(component))
 }
 
