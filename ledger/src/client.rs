@@ -17,7 +17,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::local;
+use crate::{local, remote};
 
 /// Why a running ledger gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub enum ClientError {
     },
     /// Not an address.
     #[error(
-        "`{0}` is not the address of a ledger: http://HOST[:PORT][/PATH], without TLS, which a proxy before it may speak"
+        "`{0}` is not the address of a ledger: http://HOST[:PORT][/PATH], or https where a proxy before it speaks TLS"
     )]
     NotAnAddress(String),
     /// The exchange broke off.
@@ -76,7 +76,7 @@ enum Way {
     /// A local socket.
     Socket(PathBuf),
     /// A host with its port, and what goes before every path.
-    Address { host: String, port: u16, base: String },
+    Address { host: String, port: u16, base: String, is_secured: bool },
 }
 
 /// How long an address may take to answer.
@@ -85,20 +85,28 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The port of `http` where none is named (RFC 9110 section 4.2.1).
 const PORT: u16 = 80;
 
+/// The port of `https` where none is named (RFC 9110 section 4.2.2).
+const SECURED_PORT: u16 = 443;
+
 impl Client {
     /// The ledger that listens on this socket; nothing if none does.
     pub fn connect(socket: &Path) -> Option<Self> {
         local::is_served(socket).then(|| Self { way: Way::Socket(socket.to_owned()) })
     }
 
-    /// The ledger at an address like `http://ledger.example:7311`.
+    /// The ledger at an address like `http://ledger.example:7311`, or `https://ledger.example`, whose certificate is checked.
     pub fn at(url: &str) -> Result<Self, ClientError> {
         let wrong = || ClientError::NotAnAddress(url.chars().take(200).collect());
         let uri: axum::http::Uri = url.parse().map_err(|_not_a_uri| wrong())?;
-        let host = uri.host().filter(|_host| uri.scheme_str() == Some("http") && uri.query().is_none());
+        let is_secured = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(wrong()),
+        };
+        let host = uri.host().filter(|host| !host.is_empty() && uri.query().is_none());
         let host = host.ok_or_else(wrong)?.trim_matches(['[', ']']).to_owned();
-        let port = uri.port_u16().unwrap_or(PORT);
-        Ok(Self { way: Way::Address { host, port, base: uri.path().trim_end_matches('/').to_owned() } })
+        let port = uri.port_u16().unwrap_or(if is_secured { SECURED_PORT } else { PORT });
+        Ok(Self { way: Way::Address { host, port, base: uri.path().trim_end_matches('/').to_owned(), is_secured } })
     }
 
     /// Asks for a path; the HTTP status and the body.
@@ -144,9 +152,12 @@ impl Client {
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(u16, Vec<u8>), ClientError> {
         match &self.way {
             Way::Socket(path) => over(local::connect(path).await.map_err(self.failed())?, request).await,
-            Way::Address { host, port, .. } => {
+            Way::Address { host, port, is_secured, .. } => {
                 let asking = async {
                     let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(self.failed())?;
+                    if *is_secured {
+                        return over(remote::secured(host, stream).await.map_err(self.failed())?, request).await;
+                    }
                     over(stream, request).await
                 };
                 let slow = |_elapsed| ClientError::Slow { address: self.host() };

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{
     TlsConnector,
+    client::TlsStream,
     rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
 };
 
@@ -169,10 +170,15 @@ async fn exchange(at: &Uri, headers: &HeaderMap) -> Result<Response<Incoming>, R
     if !tls {
         return send(TokioIo::new(stream), request).await;
     }
-    let name = ServerName::try_from(host).map_err(|_not_a_name| wrong())?;
-    let connector = TlsConnector::from(Arc::new(trusting()));
-    let stream = within(async { Ok(connector.connect(name, stream).await?) }).await?;
+    let stream = within(async { Ok(secured(&host, stream).await?) }).await?;
     send(TokioIo::new(stream), request).await
+}
+
+/// TLS over a connection to a host, whose certificate has to be for that name, from an authority that the machine trusts.
+pub(crate) async fn secured(host: &str, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+    let wrong = |error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
+    let name = ServerName::try_from(host.to_owned()).map_err(wrong)?;
+    TlsConnector::from(Arc::new(trusting())).connect(name, stream).await
 }
 
 /// The certificates that this machine trusts.

@@ -204,7 +204,7 @@ fn a_moment_is_the_same_over_every_road() {
     }
     let schema = served.get("/v1/schemas/running.v1.json");
     assert_eq!(schema.header("content-type"), Some("application/schema+json"));
-    for wrong in ["https://ledger.example", "ledger.example:7311", "http://", "http://h/?x=1"] {
+    for wrong in ["ftp://ledger.example", "https://", "ledger.example:7311", "http://", "http://h/?x=1"] {
         assert!(matches!(Client::at(wrong), Err(ClientError::NotAnAddress(_))), "{wrong}");
     }
 }
