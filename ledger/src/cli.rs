@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 mod access;
 mod append;
 mod compare;
+mod doctor;
 mod failure;
 mod findings;
 mod gate;
@@ -112,6 +113,8 @@ enum Command {
     Windows(history::Windows),
     /// What a service can go back to, and whether its data context is still the same
     RollbackPlan(rollback::RollbackPlan),
+    /// Find the mistakes that leave a gate open, in the files that ask it
+    Doctor(doctor::Doctor),
     /// Events that were refused
     #[command(subcommand)]
     Rejected(refused::Rejected),
@@ -162,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Timeline(command) => command.run(),
         Command::Windows(command) => command.run(),
         Command::RollbackPlan(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Rejected(command) => command.run(),
         Command::Parked(command) => command.run(),
         Command::Export(command) => command.run(),

@@ -32,4 +32,5 @@ pub mod nats;
 pub mod client;
 pub mod remote;
 pub mod answers;
+pub mod doctor;
 pub mod cli;

@@ -4,7 +4,8 @@
 //! How blocks are marked in the texts:
 //!
 //! - A block ` ```sh ` is run by `bash -euo pipefail`, and must end with 0. The blocks of one page run in their order, in
-//!   one shell and one folder of their own, which holds a copy of `docs/example`; the three programs are on `PATH`.
+//!   one shell and one folder of their own, which holds a copy of `docs/example` (for DEPLOY.md of `docs/deploy`, too); the
+//!   three programs are on `PATH`.
 //! - A block ` ```sh no-run (reason) ` is not run.
 //! - A block ` ```text ` right after a block that is run is what that prints to standard output. In it `…` stands for
 //!   any characters of a line, and a line of `…` alone for any lines.
@@ -93,6 +94,9 @@ fn files_below(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 fn prepare(page: &str, folder: &Path) {
     let example = folder.join("docs/example");
     copy_folder(&root().join("docs/example"), &example);
+    if page == "docs/DEPLOY.md" {
+        copy_folder(&root().join("docs/deploy"), &folder.join("docs/deploy"));
+    }
     if page != "docs/AUDIT.md" {
         return;
     }

@@ -7,7 +7,7 @@
 pub type Schema = (&'static str, &'static str);
 
 /// Every schema, by the name under which `/v1/schemas/<name>` serves it.
-pub const SCHEMAS: [Schema; 16] = [
+pub const SCHEMAS: &[Schema] = &[
     ("common.v1.json", include_str!("../../schemas/answers/common.v1.json")),
     ("running.v1.json", include_str!("../../schemas/answers/running.v1.json")),
     ("trace.v1.json", include_str!("../../schemas/answers/trace.v1.json")),
@@ -21,6 +21,7 @@ pub const SCHEMAS: [Schema; 16] = [
     ("timeline.v1.json", include_str!("../../schemas/answers/timeline.v1.json")),
     ("windows.v1.json", include_str!("../../schemas/answers/windows.v1.json")),
     ("rollback-plan.v1.json", include_str!("../../schemas/answers/rollback-plan.v1.json")),
+    ("doctor.v1.json", include_str!("../../schemas/answers/doctor.v1.json")),
     ("entry.v1.json", include_str!("../../schemas/answers/entry.v1.json")),
     ("log.v1.json", include_str!("../../schemas/answers/log.v1.json")),
     ("keys.v1.json", include_str!("../../schemas/answers/keys.v1.json")),
