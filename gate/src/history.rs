@@ -137,12 +137,26 @@ pub trait History {
     /// Events about this subject of these types, none of which says what runs; in the order of their entries.
     fn about(&mut self, subject: &str, types: &[&str]) -> Result<Vec<Rc<Evidence>>, Self::Error>;
 
+    /// The last event about this subject of this type that is wanted, by entry; of the last [`MAX_LAST`] of that type.
+    fn last_about(
+        &mut self,
+        subject: &str,
+        kind: &str,
+        wanted: IsWanted<'_>,
+    ) -> Result<Option<Rc<Evidence>>, Self::Error>;
+
     /// Subjects that begin with `prefix`, sorted.
     fn subjects(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error>;
 
     /// What was last seen of a service at the moment; where `wanted` is given, the last complete state that it takes.
     fn state(&mut self, service: &str, wanted: Wanted<'_>) -> Result<Option<State>, Self::Error>;
 }
+
+/// How many events [`History::last_about`] looks at: there may be any number of decisions about a service.
+pub const MAX_LAST: usize = 1000;
+
+/// Which event is wanted.
+pub type IsWanted<'w> = &'w mut dyn FnMut(&Evidence) -> bool;
 
 /// Which state of a service is wanted, by its serving set; the last one, where nothing is said.
 pub type Wanted<'w> = Option<&'w mut dyn FnMut(&[ServedSet]) -> bool>;

@@ -18,7 +18,7 @@ use lineal_schemas::{
     vocabulary::{Payload, artifact::Artifact, lineage::Relation},
 };
 
-use crate::history::{Evidence, History, Identity, State, Strong, Wanted, strong};
+use crate::history::{Evidence, History, Identity, IsWanted, MAX_LAST, State, Strong, Wanted, strong};
 
 mod seen;
 
@@ -243,6 +243,16 @@ impl History for AtSize<'_> {
         let places = self.memory.by_subject.get(subject).cloned().unwrap_or_default();
         let told = places.into_iter().filter_map(|at| self.told(at));
         Ok(told.filter(|told| types.contains(&told.payload.name())).collect())
+    }
+
+    fn last_about(
+        &mut self,
+        subject: &str,
+        kind: &str,
+        wanted: IsWanted<'_>,
+    ) -> Result<Option<Rc<Evidence>>, Infallible> {
+        let about = self.about(subject, &[kind])?;
+        Ok(about.into_iter().rev().take(MAX_LAST).find(|told| wanted(told)))
     }
 
     fn subjects(&mut self, prefix: &str) -> Result<Vec<String>, Infallible> {

@@ -127,7 +127,11 @@ fn a_decision_is_recorded_by_the_ledger_and_made_again_by_the_verifier() {
     let verified = site.verify();
     assert!(verified.with_code(0).stdout.contains("VERIFIED"), "{}", verified.stdout);
     let timeline = run(site.home.lineal("timeline").arg(SERVICE)).succeeded();
-    assert!(timeline.contains("  allowed      model/site/fraud v1") && timeline.contains("  DENIED       model/site/fraud v1"), "{timeline}");
+    assert!(
+        timeline.contains("  allowed      model/site/fraud v1")
+            && timeline.contains("  DENIED       model/site/fraud v1"),
+        "{timeline}"
+    );
     // What was decided then is decided again at its size, and the later measurement does not exist there.
     let then = site.gate(&["--known-at", "14", "--json"]);
     let again = site.gate(&["--known-at", "14", "--json"]);

@@ -200,18 +200,19 @@ pub(super) fn roll_back<H: History>(
         return Ok(());
     }
     let identities: Vec<Rc<Identity>> = case.models.iter().filter_map(|model| model.identity.clone()).collect();
-    let decisions = history.about(case.service.as_str(), &["gate.decided"])?;
-    let is_same = |told: &&Rc<Evidence>| {
+    let mut is_same = |told: &Evidence| {
         let Payload::GateDecided(decided) = &told.payload else { return false };
         told.is_ledgers
             && told.corrected_by.is_none()
             && decided.verdict == GateVerdict::Allow
             && has_just(&decided.serving_set, &identities)
     };
-    let Some(allowed) = decisions.iter().rev().find(is_same) else { return Ok(()) };
+    let Some(allowed) = history.last_about(case.service.as_str(), "gate.decided", &mut is_same)? else {
+        return Ok(());
+    };
     let mut ran = |sets: &[ServedSet]| has_just(sets, &identities);
     let Some(state) = history.state(case.service.as_str(), Some(&mut ran))? else { return Ok(()) };
-    used.put(allowed);
+    used.put(&allowed);
     used.put_digest(state.event);
     let unmet: Vec<&str> =
         verdict.reasons().filter(|rule| rule.outcome != Outcome::Waived).map(|rule| rule.rule.as_str()).collect();

@@ -245,3 +245,16 @@ fn nobody_changes_what_somebody_else_approved() {
     assert_eq!(rule(&verdict, "approval").outcome, NoEvidence);
     assert!(got(&verdict, "approval").1.contains("was corrected"), "{verdict:?}");
 }
+
+#[test]
+fn the_way_back_is_looked_for_among_the_last_thousand_decisions() {
+    let mut world = World::new();
+    world.measured("old", "held-out", json!([{"metric": "auc", "value": "0.10"}]));
+    decided(&mut world, "ledger", "allow");
+    for _ in 1..lineal_gate::history::MAX_LAST {
+        decided(&mut world, "ledger", "deny");
+    }
+    assert_eq!(world.verdict_on(file("old"), BACK).verdict, GateVerdict::Allow);
+    decided(&mut world, "ledger", "deny");
+    assert_eq!(world.verdict_on(file("old"), BACK).verdict, GateVerdict::Deny);
+}
