@@ -1,0 +1,176 @@
+//! What specs ask for, kind by kind: the table of where a model's identity sits.
+#![cfg(test)]
+
+use lineal_schemas::vocabulary::deployment::{Binding, Component};
+use lineal_workload::{asked::Asked, object::ObjectError};
+use serde_json::{Value, json};
+
+const HEX: &str = "4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f";
+
+/// `role uri digests binding` of each component, and what is unknown.
+fn asked(object: &Value) -> (Vec<String>, Vec<String>) {
+    let asked = Asked::read(object).unwrap_or_else(|error| panic!("{error}: {object}"));
+    let said = |component: &Component| {
+        let digests: Vec<_> = component.artifact.digests().map(|(name, digits)| format!("{name}:{digits}")).collect();
+        let uri = component.artifact.uri.as_ref().map(ToString::to_string).unwrap_or_default();
+        let binding = component.binding.map(Binding::as_str).unwrap_or_default();
+        format!("{} {uri} {} {binding}", component.role.as_str(), digests.join(","))
+    };
+    (asked.components.iter().map(said).collect(), asked.unknown)
+}
+
+fn deployment(spec: Value) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "fraud", "namespace": "prod"},
+        "spec": {"template": {"spec": spec}}})
+}
+
+fn kserve(kind: &str, spec: Value) -> Value {
+    json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": kind, "metadata": {"name": "fraud"}, "spec": spec})
+}
+
+#[test]
+fn every_list_of_containers_and_every_image_volume_is_read() {
+    let pinned = format!("r.io/model@sha256:{HEX}");
+    let (components, unknown) = asked(&deployment(json!({
+        "containers": [{"name": "serve", "image": "r.io/serve:1"}],
+        "initContainers": [{"name": "fetch", "image": "r.io/fetch:1"}],
+        "ephemeralContainers": [{"name": "debug", "image": "r.io/debug:1"}],
+        "volumes": [{"name": "w", "image": {"reference": pinned}}, {"name": "tmp", "emptyDir": {}}],
+    })));
+    assert_eq!(
+        components,
+        [
+            format!("model oci://{pinned} sha256:{HEX} pinned"),
+            "image oci://r.io/debug:1  floating".to_owned(),
+            "image oci://r.io/fetch:1  floating".to_owned(),
+            "image oci://r.io/serve:1  floating".to_owned(),
+        ]
+    );
+    assert_eq!(unknown, [""; 0]);
+}
+
+#[test]
+fn kinds_that_make_pods_are_read_by_their_template() {
+    let spec = json!({"containers": [{"name": "serve", "image": "r.io/serve:1"}]});
+    let template = json!({"template": {"spec": spec}});
+    for (api_version, kind) in [
+        ("apps/v1", "StatefulSet"),
+        ("apps/v1", "DaemonSet"),
+        ("apps/v1", "ReplicaSet"),
+        ("argoproj.io/v1alpha1", "Rollout"),
+        ("serving.knative.dev/v1", "Service"),
+    ] {
+        let object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "spec": template});
+        assert_eq!(asked(&object).0, ["image oci://r.io/serve:1  floating"], "{kind}");
+        let empty = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "spec": {}});
+        assert!(matches!(Asked::read(&empty), Err(ObjectError::Missing { .. })), "{kind}");
+    }
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "x-"}, "spec": spec});
+    assert_eq!(asked(&pod).0, ["image oci://r.io/serve:1  floating"]);
+    let elsewhere = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "x"},
+        "spec": {"workloadRef": {"kind": "Deployment", "name": "y"}}});
+    assert_eq!(asked(&elsewhere).1, ["the template is that of the Deployment `y`"]);
+}
+
+#[test]
+fn an_inference_service_names_its_model_its_runtime_and_what_stands_before_it() {
+    let (components, unknown) = asked(&kserve(
+        "InferenceService",
+        json!({
+            "predictor": {"canaryTrafficPercent": 10,
+                "model": {"modelFormat": {"name": "sklearn"}, "storageUri": format!("oci://r.io/fraud@sha256:{HEX}")}},
+            "transformer": {"containers": [{"name": "kserve-container", "image": "r.io/features:7"}]},
+            "explainer": {"containers": [{"name": "kserve-container", "image": "r.io/why:1"}]},
+        }),
+    ));
+    assert_eq!(
+        components,
+        [
+            format!("model oci://r.io/fraud@sha256:{HEX} sha256:{HEX} pinned"),
+            "transform oci://r.io/features:7  floating".to_owned(),
+            "image oci://r.io/why:1  floating".to_owned(),
+        ]
+    );
+    assert_eq!(unknown, ["the image of the runtime that KServe picks for `model`"]);
+    let object = kserve("InferenceService", json!({"predictor": {"canaryTrafficPercent": 5, "containers": []}}));
+    assert_eq!(Asked::read(&object).unwrap().share.unwrap().as_decimal().as_str(), "0.05");
+}
+
+#[test]
+fn older_predictors_several_addresses_and_configured_storages_are_read() {
+    let (components, unknown) = asked(&kserve(
+        "InferenceService",
+        json!({"predictor": {"sklearn": {"storageUri": "gs://m/1", "image": "s:1"}}}),
+    ));
+    assert_eq!(components, ["model gs://m/1  floating", "image oci://s:1  floating"]);
+    assert_eq!(unknown, [""; 0]);
+    let several = json!({"predictor": {"storageUris": [{"uri": "s3://m/1"}, {"uri": "hf://o/m"}, {}], "model": {
+        "storage": {"path": "models/1"}, "image": "s:1"}}});
+    let (components, unknown) = asked(&kserve("InferenceService", several));
+    assert_eq!(components, ["model hf://o/m  floating", "model s3://m/1  floating", "image oci://s:1  floating"]);
+    assert_eq!(unknown.len(), 2, "{unknown:?}");
+}
+
+#[test]
+fn a_language_model_has_adapters_and_what_a_base_adds_is_unknown() {
+    let (components, unknown) = asked(&kserve(
+        "LLMInferenceService",
+        json!({
+            "model": {"uri": "hf://org/llm", "lora": {"adapters": [{"name": "sql", "uri": "s3://a/sql"}]}},
+            "template": {"containers": [{"name": "main", "image": "vllm:1"}]},
+            "prefill": {"template": {"containers": [{"name": "main", "image": "vllm:2"}]}},
+            "baseRefs": [{"name": "gpu"}],
+        }),
+    ));
+    assert_eq!(
+        components,
+        [
+            "model hf://org/llm  floating",
+            "adapter s3://a/sql  floating",
+            "image oci://vllm:1  floating",
+            "image oci://vllm:2  floating",
+        ]
+    );
+    assert_eq!(unknown, ["what the base `gpu` adds"]);
+}
+
+#[test]
+fn a_seldon_model_is_its_address_and_its_version() {
+    let model = json!({"apiVersion": "mlops.seldon.io/v1alpha1", "kind": "Model", "metadata": {"name": "fraud"},
+        "spec": {"storageUri": "gs://m/fraud", "artifactVersion": 3}});
+    assert_eq!(asked(&model).0, ["model gs://m/fraud artifactVersion:3 floating"]);
+}
+
+#[test]
+fn what_can_not_be_read_is_an_error_or_unknown() {
+    for (object, code) in [
+        (json!(null), "not-an-object"),
+        (json!([]), "not-an-object"),
+        (json!({"kind": "Pod", "apiVersion": "v1"}), "missing-member"),
+        (json!({"kind": "Pod", "metadata": {"name": "x"}}), "missing-member"),
+        (json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}), "unknown-kind"),
+        (deployment(json!({"containers": {"name": "x"}})), "malformed-member"),
+        (deployment(json!({"containers": [{"image": "x"}]})), "missing-member"),
+        (deployment(json!({"containers": [{"name": "x", "image": 7}]})), "malformed-member"),
+        (deployment(json!({"containers": [null]})), "malformed-member"),
+        (deployment(json!({"volumes": [{"name": "v", "image": "r"}]})), "malformed-member"),
+        (kserve("InferenceService", json!({})), "missing-member"),
+        (kserve("InferenceService", json!({"predictor": {"model": []}})), "malformed-member"),
+        (kserve("LLMInferenceService", json!({"model": {"name": "x"}})), "missing-member"),
+    ] {
+        assert_eq!(Asked::read(&object).map_err(|error| error.code()), Err(code), "{object}");
+    }
+    let (components, unknown) =
+        asked(&deployment(json!({"containers": [{"name": "a"}, {"name": "b", "image": "x y"}]})));
+    assert_eq!((components.len(), unknown.len()), (0, 2), "{unknown:?}");
+}
+
+/// An object as large as the API server takes them.
+#[test]
+fn an_object_of_a_mebibyte_is_read() {
+    let container =
+        |number: usize| json!({"name": format!("c{number}"), "image": format!("r.io/{}:{number}", "x".repeat(200))});
+    let object = deployment(json!({"containers": (0..5_000).map(container).collect::<Vec<_>>()}));
+    assert!(object.to_string().len() > 1024 * 1024);
+    assert_eq!(asked(&object).0.len(), 5_000);
+}
