@@ -17,6 +17,8 @@ mod containers;
 pub mod asked;
 pub mod running;
 pub mod naming;
+pub mod docker;
 pub mod look;
 pub mod listing;
+pub mod change;
 pub mod runtime;

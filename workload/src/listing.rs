@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
-use crate::object::{kind_of, list, text};
+use crate::object::{kind_of, text};
 
-/// The deepest that is read; Kubernetes' own objects are far below.
+/// The most documents that are read; more are no output of `kubectl`.
 const MAX_DOCUMENTS: usize = 100_000;
 
 /// Pods that were printed together.
@@ -111,14 +111,32 @@ const fn malformed(number: usize, problem: String) -> ListingError {
 }
 
 /// The pods of a list. The items of a `PodList` need not say that they are pods.
-pub(crate) fn of_list(mut document: Value, number: usize) -> Result<Pods, ListingError> {
-    let is_pod_list = text(&document, &["kind"]).is_ok_and(|kind| kind == Some("PodList"));
-    let whole = goes_on(&document).map(|goes_on| !goes_on).map_err(|error| malformed(number, error))?;
+fn of_list(document: Value, number: usize) -> Result<Pods, ListingError> {
+    let page = page(document, number)?;
+    Ok(Pods { items: page.items, whole: page.next.is_none() })
+}
+
+/// A page of a list of pods, as the API server answers it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The pods.
+    pub items: Vec<Value>,
+    /// The version of all that there is, from which a watch goes on.
+    pub version: Option<String>,
+    /// With what the next page is asked for; nothing where this is the last.
+    pub next: Option<String>,
+}
+
+/// Reads a page. `number` is which document it is, for the error.
+pub fn page(mut document: Value, number: usize) -> Result<Page, ListingError> {
+    let member = |path: &[&str]| text(&document, path).map_err(|error| malformed(number, error.to_string()));
+    let is_pod_list = member(&["kind"])? == Some("PodList");
+    let version = member(&["metadata", "resourceVersion"])?.map(str::to_owned);
+    let next = member(&["metadata", "continue"])?.map(str::to_owned);
     let Some(Value::Array(items)) = document.get_mut("items").map(Value::take) else {
         return Err(malformed(number, "a list without `items`".to_owned()));
     };
-    let count = items.len();
-    let (mut pods, mut other) = (Vec::new(), None);
+    let (count, mut pods, mut other) = (items.len(), Vec::new(), None);
     for item in items {
         match item.get("kind").and_then(Value::as_str) {
             Some("Pod") => pods.push(item),
@@ -128,13 +146,6 @@ pub(crate) fn of_list(mut document: Value, number: usize) -> Result<Pods, Listin
     }
     match other {
         Some(found) if pods.is_empty() && count > 0 => Err(ListingError::NoPods { number, found }),
-        _ => Ok(Pods { items: pods, whole }),
+        _ => Ok(Page { items: pods, version, next }),
     }
-}
-
-/// Whether a list says that there is more of it.
-fn goes_on(document: &Value) -> Result<bool, String> {
-    let more = text(document, &["metadata", "continue"]).map_err(|error| error.to_string())?;
-    list(document, &["items"]).map_err(|error| error.to_string())?;
-    Ok(more.is_some())
 }

@@ -51,13 +51,27 @@ impl Look {
     pub fn of<'a>(pods: impl IntoIterator<Item = &'a Value>, whole: bool, naming: &Naming) -> Self {
         let mut look = Self { whole, ..Self::default() };
         for pod in pods {
-            match Instance::read(pod) {
-                Ok(instance) => look.take(instance, naming),
-                Err(_error) if is_elsewhere(pod, naming) => {}
-                Err(error) => look.fails(format!("a pod can't be read: {error} ({})", error.code())),
-            }
+            look.add(Self::read(pod, naming));
         }
         look
+    }
+
+    /// Reads one pod: an instance, or why it can't be read. Nothing, where it is known not to be looked at.
+    pub fn read(pod: &Value, naming: &Naming) -> Option<Result<Instance, String>> {
+        if is_elsewhere(pod, naming) {
+            return None;
+        }
+        Some(Instance::read(pod).map_err(|error| format!("a pod can't be read: {error} ({})", error.code())))
+    }
+
+    /// Takes in what was read of one pod.
+    pub fn add(&mut self, read: Option<Result<Instance, String>>) {
+        match read {
+            Some(Ok(instance)) if !instance.owner.is_job() => self.instances.push(instance),
+            Some(Err(remark)) => self.fails(remark),
+            Some(Ok(_job)) => {}
+            None => {}
+        }
     }
 
     /// Takes an instance in, if it is one of a service that is looked at.

@@ -35,7 +35,7 @@ pub struct Owner {
     /// Which part of an `InferenceService` it is: `predictor`, `transformer`, `explainer`.
     pub part: Option<String>,
     /// What the pod's own annotation says.
-    declared: Option<String>,
+    pub(crate) declared: Option<String>,
 }
 
 impl Owner {

@@ -120,6 +120,7 @@ fn places(value: &Value, at: &str, into: &mut Vec<String>) {
 fn read_every_way(value: &Value) {
     let naming = Naming::default();
     // Whatever becomes of it: that it came back is the claim.
+    drop(lineal_workload::docker::instances(std::slice::from_ref(value)));
     drop(Asked::read(value).map(|asked| asked.serving_set()));
     drop(Instance::read(value));
     let mut look = Look::of([value], true, &naming);
@@ -127,6 +128,9 @@ fn read_every_way(value: &Value) {
     let text = value.to_string();
     drop(listing::read(text.as_bytes()));
     drop(runtime::loaded(text.as_bytes(), false));
+    drop(lineal_workload::change::read(text.as_bytes()));
+    let event = json!({"type": "MODIFIED", "object": value});
+    drop(lineal_workload::change::read(event.to_string().as_bytes()));
 }
 
 #[test]
