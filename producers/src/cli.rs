@@ -19,6 +19,7 @@ mod inventory;
 mod keygen;
 mod model;
 mod nats;
+mod observe;
 mod options;
 mod outbox;
 mod receipt;
@@ -86,7 +87,7 @@ enum Command {
     Run(run::Arguments),
     Evaluation(evaluation::Arguments),
     Deploy(deployment::DeployArguments),
-    Observe(deployment::ObserveArguments),
+    Observe(Box<observe::ObserveArguments>),
     Rollback(deployment::RollbackArguments),
     Remove(deployment::RemoveArguments),
     Flag(flag::FlagArguments),
@@ -185,7 +186,7 @@ impl Session<'_> {
             Command::Run(arguments) => run::run(self, &arguments),
             Command::Evaluation(arguments) => evaluation::evaluation(self, &arguments),
             Command::Deploy(arguments) => deployment::deploy(self, arguments),
-            Command::Observe(arguments) => deployment::observe(self, arguments),
+            Command::Observe(arguments) => observe::observe(self, *arguments),
             Command::Rollback(arguments) => deployment::rollback(self, arguments),
             Command::Remove(arguments) => deployment::remove(self, arguments),
             Command::Flag(arguments) => flag::flag(self, arguments),

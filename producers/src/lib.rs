@@ -18,6 +18,7 @@ pub mod clock;
 
 pub mod outbox;
 
+pub mod tls;
 pub mod target;
 
 pub mod backoff;

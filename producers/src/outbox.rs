@@ -12,11 +12,13 @@
 //! refused/<source>/<12-digit sequence>.*      refused events (.dsse) with the ledger's event (.json) and receipt
 //! attachments/<sha256>                        bytes that events name, until the ledger has them
 //! owed/<event digest>                         which attachments that event still has to send
+//! observed/<environment>.json                 what an observer last said to run there
 //! ```
 //! (docs/FORMAT.md, "An outbox on disk")
 
 mod attachments;
 mod durable;
+mod observed;
 mod receipts;
 mod source;
 mod waiting;

@@ -1,10 +1,11 @@
-//! `deploy`, `observe`, `rollback` and `remove`: what was asked for, what runs, and what it went back to.
+//! `deploy`, `rollback` and `remove`: what was asked for, what it went back to, and that it ends.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use lineal_producers::{clock, object::Object};
+use lineal_producers::object::Object;
 use lineal_schemas::vocabulary::artifact::InputRole;
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{console::Failure, reference::Reference, run::inputs, session::Session, values::read_json};
@@ -13,7 +14,7 @@ mod plan;
 
 /// A serving set on the command line.
 #[derive(Debug, Args)]
-struct ServingSet {
+pub(crate) struct ServingSet {
     /// The model that serves.
     #[arg(long, value_name = "ARTIFACT")]
     model: Option<String>,
@@ -34,20 +35,50 @@ struct ServingSet {
 
 impl ServingSet {
     /// The list as events write it; empty if nothing was named.
-    fn read(&self) -> Result<Box<RawValue>, Failure> {
+    pub(crate) fn read(&self) -> Result<Box<RawValue>, Failure> {
+        self.read_with(Vec::new())
+    }
+
+    /// The same with more components, which make a set with those that were named.
+    pub(crate) fn read_with(&self, more: Vec<Box<RawValue>>) -> Result<Box<RawValue>, Failure> {
         if let Some(path) = &self.file {
-            return read_json(path);
+            return if more.is_empty() { read_json(path) } else { Err(both()) };
         }
         let model = self.model.iter().map(|model| format!("model={model}"));
         let texts: Vec<String> = model.chain(self.components.iter().cloned()).collect();
-        let components = texts.iter().map(|text| component(text)).collect::<Result<Vec<_>, _>>()?;
+        let mut components = texts.iter().map(|text| raw(component(text)?)).collect::<Result<Vec<_>, _>>()?;
+        components.extend(more);
         let set = Object::new()
             .with_some("share", self.share.as_ref())
             .with_some("instances", self.instances)
             .with("components", &components);
         let sets = if components.is_empty() { Vec::new() } else { vec![set] };
-        to_raw_value(&sets).map_err(|error| Failure::usage(error.to_string()))
+        raw(sets)
     }
+
+    /// Whether anything was named.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.model.is_some()
+            || !self.components.is_empty()
+            || self.file.is_some()
+            || self.share.is_some()
+            || self.instances.is_some()
+    }
+
+    /// Whether a model was named.
+    pub(crate) fn names_a_model(&self) -> bool {
+        self.model.is_some() || self.components.iter().any(|component| component.starts_with("model="))
+    }
+}
+
+/// Anything as the JSON that it has in an event.
+pub(crate) fn raw(value: impl Serialize) -> Result<Box<RawValue>, Failure> {
+    to_raw_value(&value).map_err(|error| Failure::usage(error.to_string()))
+}
+
+fn both() -> Failure {
+    Failure::usage("--serving-set says all that serves, and leaves nothing to look up")
+        .with_hint("name the parts instead")
 }
 
 /// What is named by digest can't change under the service.
@@ -89,42 +120,6 @@ pub(crate) fn deploy(session: &Session<'_>, arguments: DeployArguments) -> Resul
         .with_some("changeRef", arguments.change_ref)
         .with_some("gate", arguments.gate);
     session.emit_one(session.draft("deployment.requested", &arguments.service, payload, Vec::new()), None)
-}
-
-/// Say what runs: a complete state, not a change. With nothing named, it says that nothing runs.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:
-  lineal-emit observe --service service/payments/fraud@eu-1/prod --model sha256:9f86…0a08 --instances 3 \\
-    --observer eu-1-agent --next-within 3600")]
-pub(crate) struct ObserveArguments {
-    /// Where, `service/<owner>/<name>@<cluster>/<environment>`.
-    #[arg(long)]
-    service: String,
-    #[command(flatten)]
-    serving: ServingSet,
-    /// Who saw it, as a pseudonym.
-    #[arg(long, value_name = "HANDLE", env = "LINEAL_OBSERVER", default_value = "lineal-emit")]
-    observer: String,
-    /// When it was seen; by default now.
-    #[arg(long, value_name = "TIME")]
-    observed_at: Option<String>,
-    /// Not every instance was seen.
-    #[arg(long)]
-    partial: bool,
-    /// When the next observation is due at the latest; silence after that is unknown.
-    #[arg(long, value_name = "SECONDS")]
-    next_within: Option<u64>,
-}
-
-pub(crate) fn observe(session: &Session<'_>, arguments: ObserveArguments) -> Result<u8, Failure> {
-    let payload = Object::new()
-        .with("service", &arguments.service)
-        .with("servingSet", arguments.serving.read()?)
-        .with("observedAt", arguments.observed_at.unwrap_or_else(|| clock::now().to_string()))
-        .with("observer", arguments.observer)
-        .with("complete", !arguments.partial)
-        .with_some("nextWithinSeconds", arguments.next_within);
-    session.emit_one(session.draft("deployment.observed", &arguments.service, payload, Vec::new()), None)
 }
 
 /// Say that a service goes back to what it was.

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The most bytes of services in one event; the rest is for the envelope and for what else the event says.
-const MAX_SERVICES_BYTES: usize = MAX_EVENT_BYTES - 16 * 1024;
+pub(crate) const MAX_SERVICES_BYTES: usize = MAX_EVENT_BYTES - 16 * 1024;
 
 /// Record what runs in a whole environment, and with it that nothing else does there.
 ///
@@ -56,38 +56,52 @@ pub(crate) fn inventory(session: &Session<'_>, arguments: &Arguments) -> Result<
         .map_err(|error| Failure::refused(format!("{} is no list: {error}", arguments.file.display())))?;
     each_once(&services)?;
     let observed_at = arguments.observed_at.clone().unwrap_or_else(|| clock::now().to_string());
-    let parts = parts(&services);
-    let of = parts.len();
-    let drafts = (1_usize..).zip(parts).map(|(number, services)| {
-        let part = (of > 1).then(|| Object::new().with("number", number).with("of", of));
-        draft(session, arguments, &observed_at, services, part)
-    });
-    let (source, events) = emit(session, drafts.collect())?;
+    let inventory = Inventory {
+        environment: &arguments.environment,
+        observer: &arguments.observer,
+        observed_at: &observed_at,
+        complete: !arguments.partial,
+        next_within: arguments.next_within,
+    };
+    let drafts = drafts(session, &inventory, &services);
+    let of = drafts.len();
+    let (source, events) = emit(session, drafts)?;
     let line =
         format!("{} of {} in {}", counted(services.len(), "service"), arguments.environment, counted(of, "event"));
     let object = Object::new().with("environment", &arguments.environment).with("observedAt", &observed_at);
     session.print(Some(Answer { line, object }), &events, &source)
 }
 
-fn draft(
-    session: &Session<'_>,
-    arguments: &Arguments,
-    observed_at: &str,
-    services: &[&RawValue],
-    part: Option<Object>,
-) -> Draft {
-    let payload = Object::new()
-        .with("environment", &arguments.environment)
-        .with("observedAt", observed_at)
-        .with("observer", &arguments.observer)
-        .with("complete", !arguments.partial)
-        .with("services", services)
-        .with_some("part", part)
-        .with_some("nextWithinSeconds", arguments.next_within);
-    session.draft("inventory.observed", &arguments.environment, payload, Vec::new())
+/// What an inventory says beside its services.
+#[derive(Debug)]
+pub(crate) struct Inventory<'a> {
+    pub(crate) environment: &'a str,
+    pub(crate) observer: &'a str,
+    pub(crate) observed_at: &'a str,
+    pub(crate) complete: bool,
+    pub(crate) next_within: Option<u64>,
 }
 
-fn counted(count: usize, what: &str) -> String {
+/// The events of an inventory: one, or as many as it takes.
+pub(crate) fn drafts(session: &Session<'_>, inventory: &Inventory<'_>, services: &[&RawValue]) -> Vec<Draft> {
+    let parts = parts(services);
+    let of = parts.len();
+    let numbered = (1_usize..).zip(parts).map(|(number, services)| {
+        let part = (of > 1).then(|| Object::new().with("number", number).with("of", of));
+        let payload = Object::new()
+            .with("environment", inventory.environment)
+            .with("observedAt", inventory.observed_at)
+            .with("observer", inventory.observer)
+            .with("complete", inventory.complete)
+            .with("services", services)
+            .with_some("part", part)
+            .with_some("nextWithinSeconds", inventory.next_within);
+        session.draft("inventory.observed", inventory.environment, payload, Vec::new())
+    });
+    numbered.collect()
+}
+
+pub(crate) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 

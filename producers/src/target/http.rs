@@ -10,7 +10,7 @@ use lineal_schemas::digest::EventDigest;
 use serde::Deserialize;
 
 use super::TargetError;
-use crate::outbox::Pending;
+use crate::{outbox::Pending, tls};
 
 /// The most envelopes in one request.
 pub const MAX_EVENTS: usize = 1000;
@@ -86,6 +86,7 @@ impl HttpTarget {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_global(Some(TIMEOUT))
             .user_agent(concat!("lineal-emit/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls::trusting_nobody())
             .build();
         Self { base: base.trim_end_matches('/').to_owned(), agent: config.into() }
     }

@@ -1,0 +1,246 @@
+//! The API server: a list of pods in pages, and a watch from its version on, as Kubernetes' API concepts describe them.
+//!
+//! Only ever reads. Promises that a list whose pages do not belong together is made anew, and that a watch ends no later
+//! than it was asked to.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    io::{BufRead as _, BufReader, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use lineal_producers::{delivery::chain, tls};
+use lineal_workload::{
+    change::{self, Change},
+    listing,
+};
+use serde_json::Value;
+
+use super::{super::super::console::Failure, ClusterArguments};
+
+/// Where a pod finds who it is.
+const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// Pods in a page.
+const PAGE: usize = 500;
+
+/// The most pages of a list.
+const MAX_PAGES: usize = 10_000;
+
+/// The longest page, in bytes.
+const MAX_PAGE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// The longest line of a watch, in bytes: objects have at most some 1.5 MiB.
+const MAX_LINE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// How long a connection, or a page, may take.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How much longer than it was asked for a watch may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why the API server did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    /// The version, or the next page, is of a past that the server has forgotten.
+    #[error("the list has expired (410)")]
+    Expired,
+    /// It said no.
+    #[error("{url} answers with status {status}: {message}")]
+    Refused { url: String, status: u16, message: String },
+    /// It can't be reached, or stopped in the middle.
+    #[error("{url}: {problem}")]
+    Away { url: String, problem: String },
+    /// It is no list.
+    #[error("{url}: {problem}")]
+    Malformed { url: String, problem: String },
+    /// The token can't be read.
+    #[error("{}: {source}", path.display())]
+    Token { path: PathBuf, source: std::io::Error },
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let hint = match &error {
+            ApiError::Refused { status: 401 | 403, .. } => {
+                "the account needs the verbs `list` and `watch` on `pods`, of all namespaces unless one --namespace is given"
+            }
+            ApiError::Token { .. } => "--api-token names the file",
+            _ => "`kubectl proxy` gives a URL that needs no TLS: --kubernetes http://127.0.0.1:8001",
+        };
+        Self::usage(error.to_string()).with_hint(hint)
+    }
+}
+
+/// An API server.
+pub(super) struct Api {
+    agent: ureq::Agent,
+    pods: String,
+    token: Option<PathBuf>,
+}
+
+/// The pods of one list.
+pub(super) struct Listed {
+    pub(super) pods: Vec<Value>,
+    pub(super) version: String,
+}
+
+impl Api {
+    /// By what was given, else as whoever runs in a cluster.
+    pub(super) fn open(
+        arguments: &ClusterArguments,
+        namespaces: &[String],
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self, Failure> {
+        let given = arguments.kubernetes.as_deref().unwrap_or_default();
+        let account = |name: &str| given.is_empty().then(|| Path::new(ACCOUNT).join(name));
+        let base = if given.is_empty() { in_cluster(variables)? } else { given.trim_end_matches('/').to_owned() };
+        let config = ureq::Agent::config_builder().timeout_connect(Some(TIMEOUT)).http_status_as_error(false);
+        let config = config.max_redirects(0).proxy(None).user_agent(concat!("lineal-emit/", env!("CARGO_PKG_VERSION")));
+        let ca = arguments.api_ca.clone().or_else(|| account("ca.crt"));
+        let client = arguments.api_cert.as_deref().zip(arguments.api_key.as_deref());
+        let tls = match (&ca, base.starts_with("https://")) {
+            (Some(ca), _) => tls::from_files(ca, client).map_err(|error| Failure::usage(chain(&error)))?,
+            (None, true) => {
+                return Err(Failure::usage(format!("nobody says whose certificate {base} has to show"))
+                    .with_hint("give --api-ca FILE, the authority of the cluster"));
+            }
+            (None, false) => tls::trusting_nobody(),
+        };
+        // One namespace can be seen by who may see no other.
+        let path = match namespaces {
+            [one] => format!("/api/v1/namespaces/{}/pods", escaped(one)),
+            _ => "/api/v1/pods".to_owned(),
+        };
+        let token = arguments.api_token.clone().or_else(|| account("token"));
+        Ok(Self { agent: config.tls_config(tls).build().into(), pods: format!("{base}{path}"), token })
+    }
+
+    /// Lists the pods, page by page; once more from the beginning where a page came too late.
+    pub(super) fn list(&self) -> Result<Listed, ApiError> {
+        match self.pages() {
+            Err(ApiError::Expired) => self.pages(),
+            listed => listed,
+        }
+    }
+
+    fn pages(&self) -> Result<Listed, ApiError> {
+        let (mut pods, mut next) = (Vec::new(), None::<String>);
+        for number in 1..=MAX_PAGES {
+            let more = next.take().map(|token| format!("&continue={}", escaped(&token))).unwrap_or_default();
+            let page = self.page(&format!("{}?limit={PAGE}{more}", self.pods), number)?;
+            pods.extend(page.items);
+            match page.next {
+                None => {
+                    let version = page.version;
+                    let version =
+                        version.ok_or_else(|| self.malformed("a list without a resourceVersion".to_owned()))?;
+                    return Ok(Listed { pods, version });
+                }
+                more => next = more,
+            }
+        }
+        Err(self.malformed(format!("a list of more than {MAX_PAGES} pages")))
+    }
+
+    fn page(&self, url: &str, number: usize) -> Result<listing::Page, ApiError> {
+        let body = self.get(url, TIMEOUT)?;
+        let document: Value = serde_json::from_reader(BufReader::new(body.take(MAX_PAGE_BYTES)))
+            .map_err(|error| self.malformed(error.to_string()))?;
+        listing::page(document, number).map_err(|error| self.malformed(error.to_string()))
+    }
+
+    /// Watches from a version on, for at most so long.
+    pub(super) fn watch(&self, version: &str, span: Duration) -> Result<Watch, ApiError> {
+        let (pods, version, seconds) = (&self.pods, escaped(version), span.as_secs().max(1));
+        let url = format!("{pods}?watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}");
+        let body = self.get(&url, Duration::from_secs(seconds) + GRACE)?;
+        Ok(Watch { lines: BufReader::new(Box::new(body)) })
+    }
+
+    fn get(&self, url: &str, timeout: Duration) -> Result<impl Read + use<>, ApiError> {
+        let mut request = self.agent.get(url).config().timeout_global(Some(timeout)).build();
+        if let Some(path) = &self.token {
+            let token = fs::read_to_string(path).map_err(|source| ApiError::Token { path: path.clone(), source })?;
+            request = request.header("authorization", format!("Bearer {}", token.trim()));
+        }
+        let response = request.header("accept", "application/json").call();
+        let away = |error: ureq::Error| ApiError::Away { url: self.pods.clone(), problem: error.to_string() };
+        let response = response.map_err(away)?;
+        let status = response.status().as_u16();
+        let body = response.into_body().into_reader();
+        match status {
+            200 => Ok(body),
+            410 => Err(ApiError::Expired),
+            _ => Err(ApiError::Refused { url: self.pods.clone(), status, message: message(body) }),
+        }
+    }
+
+    fn malformed(&self, problem: String) -> ApiError {
+        ApiError::Malformed { url: self.pods.clone(), problem }
+    }
+}
+
+/// The sentence of a `Status`; whatever it is, shortened.
+fn message(body: impl Read) -> String {
+    let mut text = String::new();
+    if let Err(error) = body.take(64 * 1024).read_to_string(&mut text) {
+        return error.to_string();
+    }
+    let status: Option<Value> = serde_json::from_str(&text).ok();
+    let said = status.as_ref().and_then(|status| status.get("message")?.as_str()).unwrap_or(&text);
+    said.chars().take(300).flat_map(char::escape_debug).collect()
+}
+
+/// The server of the cluster that this runs in.
+fn in_cluster(variables: &BTreeMap<String, String>) -> Result<String, Failure> {
+    let get = |name: &str| variables.get(name).filter(|value| !value.is_empty());
+    let host = get("KUBERNETES_SERVICE_HOST").ok_or_else(|| {
+        Failure::usage("this does not run in a cluster: KUBERNETES_SERVICE_HOST is not set")
+            .with_hint("name a server: `kubectl proxy`, then --kubernetes http://127.0.0.1:8001")
+    })?;
+    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    let port = get("KUBERNETES_SERVICE_PORT").map_or("443", String::as_str);
+    Ok(format!("https://{host}:{port}"))
+}
+
+/// As a part of a URL: everything but RFC 3986's unreserved characters is escaped.
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| {
+        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(escape).collect()
+}
+
+/// A watch: one change a line, until the server ends it.
+pub(super) struct Watch {
+    lines: BufReader<Box<dyn Read>>,
+}
+
+impl Watch {
+    /// The next change; nothing at the end.
+    pub(super) fn next(&mut self) -> Result<Option<(Change, Option<String>)>, String> {
+        let mut line = Vec::new();
+        let read = self.lines.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
+        match read {
+            Err(error) => Err(error.to_string()),
+            Ok(0) => Ok(None),
+            Ok(_) if !line.ends_with(b"\n") => Err("in the middle of a line".to_owned()),
+            Ok(_) => change::read(&line).map(Some),
+        }
+    }
+
+    /// Whether another change has come already.
+    pub(super) fn has_more(&self) -> bool {
+        self.lines.buffer().contains(&b'\n')
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}

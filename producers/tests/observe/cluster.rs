@@ -1,0 +1,177 @@
+//! A cluster that is watched: what is said as it changes, and what is not said while nobody answers.
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    FRAUD, INVENTORY,
+    api_server::{ApiServer, Reply, event, expired, page},
+    objects::{digest, pod},
+    place::Place,
+    said,
+};
+
+const ENVIRONMENT: [&str; 2] = ["--environment", "environment/eu-1/prod"];
+
+/// A program that watches, until the test ends.
+struct Watching(Child);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn watch(place: &Place, server: &ApiServer, options: &[&str]) -> Watching {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("lineal-emit"));
+    command.args(["observe", "--kubernetes", &server.url]).args(ENVIRONMENT).args(options);
+    command
+        .current_dir(place.path())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(place.path().join("said")).unwrap());
+    Watching(command.spawn().unwrap())
+}
+
+/// Asks until it is so; half a minute is long enough for anything here.
+fn eventually(place: &Place, what: &str, mut is_so: impl FnMut() -> bool) {
+    for _try in 0..600 {
+        if is_so() {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    panic!("{what}: {}\n{:?}", fs::read_to_string(place.path().join("said")).unwrap(), said(place));
+}
+
+/// The digest in each observation of `service/prod/fraud`, in order; `-` where nothing runs.
+fn digests(place: &Place) -> Vec<String> {
+    let observed = place.events().into_iter().filter(|event| event.0 == "deployment.observed");
+    let digest = |data: Value| {
+        let found = &data["servingSet"][0]["components"][0]["artifact"]["digest"]["sha256"];
+        found.as_str().map_or_else(|| "-".to_owned(), |digits| digits[..1].to_owned())
+    };
+    observed.map(|event| digest(event.4)).collect()
+}
+
+/// Pages of a list, changes cut in the middle of a line, a bookmark, a disconnection, a version that is gone, a deletion.
+#[test]
+fn a_cluster_is_followed_through_everything_that_befalls_a_watch() {
+    let place = Place::new();
+    let fraud = |of: char| pod("prod", "fraud", "a", of);
+    let other = pod("prod", "other", "a", '0');
+    let server = ApiServer::start(move |number, path| match number {
+        0 => page(&[fraud('a')], "10", Some("to/2?&")),
+        1 => page(std::slice::from_ref(&other), "10", None),
+        2 => {
+            let line = event("MODIFIED", fraud('b'), "11");
+            let (start, rest) = line.split_at(40);
+            let bookmark = event("BOOKMARK", json!({"kind": "Pod", "metadata": {}}), "15");
+            Reply::Cut(vec![start.to_owned(), format!("{rest}{bookmark}"), "{\"type\":\"MOD".to_owned()])
+        }
+        3 => Reply::End(vec![event("ADDED", fraud('c'), "16")]),
+        4 => Reply::End(vec![expired()]),
+        5 => page(&[fraud('d')], "30", None),
+        6 => Reply::Body(410, json!({"kind": "Status", "code": 410}).to_string()),
+        7 => page(&[fraud('d')], "40", None),
+        8 => Reply::Silence(vec![event("DELETED", fraud('d'), "41")]),
+        _ => panic!("nobody asks {path}"),
+    });
+    let _watching = watch(&place, &server, &[]);
+    eventually(&place, "the deletion is said", || {
+        digests(&place).last().is_some_and(|last| last == "-") && digests(&place).len() == 7
+    });
+    // `other` was there once, and the list after the gap did not have it any more.
+    assert_eq!(digests(&place), ["a", "0", "b", "c", "d", "-", "-"]);
+    assert_eq!(said(&place).iter().filter(|event| event.0 == INVENTORY).count(), 1, "one promise of ten minutes");
+    let asked: Vec<String> =
+        server.asked().iter().map(|request| request.lines().next().unwrap().replace(" HTTP/1.1", "")).collect();
+    let pods = "GET /api/v1/pods?";
+    assert_eq!(asked[0], format!("{pods}limit=500"));
+    assert_eq!(asked[1], format!("{pods}limit=500&continue=to%2F2%3F%26"));
+    let from =
+        |request: &str| request.split("resourceVersion=").nth(1).map(|rest| rest.split('&').next().unwrap().to_owned());
+    let versions: Vec<_> = asked.iter().map(|request| from(request)).collect();
+    let expected = [None, None, Some("10"), Some("15"), Some("16"), None, Some("30"), None, Some("40")];
+    assert_eq!(versions, expected.map(|version| version.map(str::to_owned)));
+}
+
+/// A watch that says nothing looks the same whether nothing happens or the connection is dead.
+#[test]
+fn an_inventory_is_of_a_new_list_and_never_of_a_silent_watch() {
+    let place = Place::new();
+    let server = ApiServer::start(|_number, path| {
+        let is_watch = path.contains("watch=1");
+        if is_watch { Reply::End(Vec::new()) } else { page(&[pod("prod", "fraud", "a", 'a')], "10", None) }
+    });
+    let _watching = watch(&place, &server, &["--next-within", "4"]);
+    eventually(&place, "a second inventory", || said(&place).iter().filter(|event| event.0 == INVENTORY).count() >= 2);
+    assert_eq!(said(&place).iter().filter(|event| event.0 == FRAUD).count(), 1);
+    let lists = server.asked().iter().filter(|request| !request.contains("watch=1")).count();
+    assert!(lists >= 2, "{lists}");
+}
+
+/// While the server is away nothing is said; what changed meanwhile is said afterwards.
+#[test]
+fn a_server_that_is_away_is_not_a_cluster_in_which_nothing_runs() {
+    let place = Place::new();
+    let server = ApiServer::start(|number, _path| match number {
+        0 => page(&[pod("prod", "fraud", "a", 'a')], "10", None),
+        1 | 2 => Reply::Body(503, "upstream is away".to_owned()),
+        3 => Reply::Body(200, "<html>".to_owned()),
+        4 => page(&[pod("prod", "fraud", "a", 'b')], "20", None),
+        _ => Reply::Silence(Vec::new()),
+    });
+    let _watching = watch(&place, &server, &[]);
+    eventually(&place, "the change", || digests(&place).len() >= 2);
+    assert_eq!(digests(&place), ["a", "b"]);
+    let text = fs::read_to_string(place.path().join("said")).unwrap();
+    assert_eq!(text.matches("warning: the pods can't be seen").count(), 3, "{text}");
+}
+
+#[test]
+fn a_restart_says_only_what_changed_and_a_token_is_shown() {
+    let place = Place::new();
+    place.write("token", "secret\n");
+    let server = ApiServer::start(|number, _path| {
+        page(&[pod("prod", "fraud", "a", if number < 2 { 'a' } else { 'b' })], "10", None)
+    });
+    let once = || {
+        let options = ["observe", "--kubernetes", &server.url, "--once", "--namespace", "prod", "--api-token", "token"];
+        let (code, _out, err) = place.run(&[&options[..], &ENVIRONMENT].concat());
+        assert_eq!(code, 0, "{err}");
+    };
+    once();
+    once();
+    assert_eq!(said(&place).len(), 2);
+    once();
+    assert_eq!(digests(&place), ["a", "b"]);
+    let asked = server.asked();
+    assert!(asked[0].starts_with("GET /api/v1/namespaces/prod/pods?limit=500 "), "{}", asked[0]);
+    assert!(asked[0].to_lowercase().contains("authorization: bearer secret"), "{}", asked[0]);
+    assert_eq!(digest('a').len(), 64);
+}
+
+#[test]
+fn a_server_that_refuses_is_said_at_once() {
+    let place = Place::new();
+    let forbidden =
+        r#"{"kind":"Status","code":403,"message":"pods is forbidden: User \"x\" cannot list resource \"pods\""}"#;
+    let server = ApiServer::start(move |_number, _path| Reply::Body(403, forbidden.to_owned()));
+    let observe = |options: &[&str]| place.run(&[&["observe", "--kubernetes"], options, &ENVIRONMENT].concat());
+    for (options, words) in [
+        (vec![&*server.url], "cannot list resource"),
+        (vec![], "KUBERNETES_SERVICE_HOST is not set"),
+        (vec!["https://127.0.0.1:1"], "--api-ca"),
+        (vec!["http://127.0.0.1:1", "--once"], "kubectl proxy"),
+    ] {
+        let (code, _out, err) = observe(&options);
+        assert!(code == 2 && err.contains(words), "{options:?}: {err}");
+    }
+    assert!(place.events().is_empty());
+}
