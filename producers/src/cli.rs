@@ -14,6 +14,7 @@ mod documents;
 mod evaluation;
 mod flag;
 mod gate;
+mod hints;
 mod incident;
 mod inventory;
 mod keygen;
@@ -88,6 +89,7 @@ enum Command {
     Evaluation(evaluation::Arguments),
     Deploy(deployment::DeployArguments),
     Observe(Box<observe::ObserveArguments>),
+    Hints(hints::Arguments),
     Rollback(deployment::RollbackArguments),
     Remove(deployment::RemoveArguments),
     Flag(flag::FlagArguments),
@@ -145,7 +147,7 @@ impl Command {
     /// Whether what it says can have happened before: what it runs itself happens now.
     fn can_be_told_later(&self) -> bool {
         match self {
-            Self::Run(_) => false,
+            Self::Run(_) | Self::Hints(_) => false,
             Self::Evaluation(arguments) => !arguments.measures_now(),
             other => other.emits(),
         }
@@ -187,6 +189,7 @@ impl Session<'_> {
             Command::Evaluation(arguments) => evaluation::evaluation(self, &arguments),
             Command::Deploy(arguments) => deployment::deploy(self, arguments),
             Command::Observe(arguments) => observe::observe(self, *arguments),
+            Command::Hints(arguments) => hints::hints(self, &arguments),
             Command::Rollback(arguments) => deployment::rollback(self, arguments),
             Command::Remove(arguments) => deployment::remove(self, arguments),
             Command::Flag(arguments) => flag::flag(self, arguments),

@@ -16,7 +16,7 @@ use std::{
 
 pub use file::FileTarget;
 pub use http::{Answer, HttpTarget, Outcome};
-pub use nats::{NatsError, NatsSettings, NatsTarget};
+pub use nats::{Heard, Listener, NatsError, NatsSettings, NatsTarget};
 
 use crate::outbox::Pending;
 
@@ -113,6 +113,11 @@ impl TargetError {
     }
 }
 
+/// The servers of `nats://HOST:PORT,…`.
+pub fn servers(text: &str) -> Vec<String> {
+    text.split(',').map(str::to_owned).collect()
+}
+
 /// A group that was sent, and whose replies come later.
 #[derive(Debug)]
 pub(crate) enum Sending {
@@ -157,8 +162,7 @@ impl Target {
     /// The target that `text` names; `nats` says what NATS needs beside its servers, which may be several, by comma.
     pub fn parse(text: &str, nats: NatsSettings) -> Result<Self, TargetError> {
         if ["nats://", "tls://"].iter().any(|scheme| text.starts_with(scheme)) {
-            let servers = text.split(',').map(str::to_owned).collect();
-            return Ok(Self::Nats(NatsTarget::new(NatsSettings { servers, ..nats })?));
+            return Ok(Self::Nats(NatsTarget::new(NatsSettings { servers: servers(text), ..nats })?));
         }
         let host = text.strip_prefix("http://").filter(|host| !host.is_empty() && !host.starts_with('/'));
         match (host, text.strip_prefix("file:")) {

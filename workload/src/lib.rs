@@ -22,3 +22,4 @@ pub mod look;
 pub mod listing;
 pub mod change;
 pub mod runtime;
+pub mod hint;

@@ -62,6 +62,17 @@ impl Owner {
         })
     }
 
+    /// What is known by its names alone, and not by a pod.
+    pub(crate) fn named(namespace: &str, workload: &str, declared: Option<&str>) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            kind: String::new(),
+            workload: workload.to_owned(),
+            part: None,
+            declared: declared.map(str::to_owned),
+        }
+    }
+
     /// What the images of such a pod are, where nothing about the container says it.
     pub(crate) fn role(&self) -> ComponentRole {
         if self.is_transformer() { ComponentRole::Transform } else { ComponentRole::Image }
@@ -129,6 +140,11 @@ impl Naming {
             return !SYSTEM.contains(&namespace);
         }
         self.namespaces.iter().any(|name| name == namespace)
+    }
+
+    /// Whether somebody has mapped it by its own name, and not by its namespace alone.
+    pub(crate) fn maps(&self, owner: &Owner) -> bool {
+        self.mapped.contains_key(&format!("{}/{}", owner.namespace, owner.workload))
     }
 
     /// The service of a pod; nothing where what it is called can be no name.

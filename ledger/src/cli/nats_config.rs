@@ -11,7 +11,7 @@ use crate::{
     clock::{Clock as _, SystemClock},
     data_dir::{self, DataDir},
     ledger,
-    nats::config::{ServerConfig, producers},
+    nats::config::{ServerConfig, is_hint_name, producers},
 };
 
 /// The file of the ledger's own seed, which is no producer's name.
@@ -27,6 +27,12 @@ pub(super) struct NatsConfig {
     /// Folder of the users' seeds, `<producer>.nk` and `_ledger.nk`; those that are missing are made
     #[arg(long, value_name = "DIR", default_value = "nats-seeds")]
     seeds: PathBuf,
+    /// A user for a GitOps tool, such as `flux.eu-1`: it may publish to `lineal.hints.flux.eu-1`, and nothing else; repeatable
+    #[arg(long, value_name = "NAME")]
+    hints: Vec<String>,
+    /// The producer that `lineal-emit hints` runs as: it hears what these tools publish; repeatable
+    #[arg(long, value_name = "PRODUCER")]
+    hints_to: Vec<String>,
 }
 
 impl NatsConfig {
@@ -41,8 +47,22 @@ impl NatsConfig {
         if users.is_empty() {
             note("hint: no producer is enrolled yet; `lineal enroll` admits one");
         }
+        if let Some(unknown) = self.hints_to.iter().find(|producer| !users.contains_key(*producer)) {
+            let failure = Failure::new(format!("no producer `{unknown}` is enrolled"));
+            return Err(failure.hint("`lineal keys` lists them; --hints-to names one"));
+        }
+        let mut hints = BTreeMap::new();
+        for name in &self.hints {
+            if !is_hint_name(name) {
+                let failure = Failure::new(format!("`{name}` can be no part of a subject"));
+                return Err(failure.hint("a name is of a-z, 0-9 and `-`, with dots between, like `flux.eu-1`"));
+            }
+            hints.insert(name.clone(), self.user(&format!("_hints.{name}"))?);
+        }
         let ledger = self.user(LEDGER)?;
-        print(&ServerConfig { origin: registry.origin(), ledger: &ledger, producers: &users }.to_text())?;
+        let origin = registry.origin();
+        let (producers, hints_to) = (&users, &self.hints_to[..]);
+        print(&ServerConfig { origin, ledger: &ledger, producers, hints: &hints, hints_to }.to_text())?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -31,6 +31,19 @@ pub struct ServerConfig<'a> {
     pub ledger: &'a str,
     /// The public `NKey` of each producer's user.
     pub producers: &'a BTreeMap<String, String>,
+    /// The public `NKey` of each GitOps tool's user, by the rest of the subject that its notifications go to.
+    pub hints: &'a BTreeMap<String, String>,
+    /// The producers that hear these notifications.
+    pub hints_to: &'a [String],
+}
+
+/// Where GitOps tools publish their notifications: apart from everything that counts.
+const HINTS: &str = "lineal.hints";
+
+/// Whether `name` can stand behind [`HINTS`]: tokens of `a-z`, `0-9` and `-`, with dots between.
+pub fn is_hint_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.len() <= 63 && name.split('.').all(|token| !token.is_empty() && token.bytes().all(plain))
 }
 
 impl ServerConfig<'_> {
@@ -46,7 +59,12 @@ impl ServerConfig<'_> {
         );
         user(&mut text, "the ledger", self.ledger, &self.ledger_publishes(), &LEDGER_HEARS.map(str::to_owned));
         for (producer, nkey) in self.producers {
-            user(&mut text, producer, nkey, &publishes(producer), &hears(producer));
+            let mut own = hears(producer).to_vec();
+            own.extend(self.hints_to.contains(producer).then(|| format!("{HINTS}.>")));
+            user(&mut text, producer, nkey, &publishes(producer), &own);
+        }
+        for (name, nkey) in self.hints {
+            user(&mut text, &format!("notifications of {name}"), nkey, &[format!("{HINTS}.{name}")], &[]);
         }
         text.push_str("  ]\n}\n");
         text
@@ -78,12 +96,13 @@ fn hears(producer: &str) -> [String; 2] {
 
 fn user(text: &mut String, name: &str, nkey: &str, publishes: &[String], hears: &[String]) {
     let list = |subjects: &[String]| subjects.iter().map(|one| format!("\"{one}\"")).collect::<Vec<_>>().join(", ");
+    // An empty list of what is allowed would allow everything.
+    let hears = if hears.is_empty() { "deny: \">\"".to_owned() } else { format!("allow: [{}]", list(hears)) };
     let written = write!(
         text,
         "    # {name}\n    {{\n      nkey: {nkey}\n      permissions {{\n        publish {{ allow: [{}] }}\n        \
-         subscribe {{ allow: [{}] }}\n      }}\n    }}\n",
+         subscribe {{ {hears} }}\n      }}\n    }}\n",
         list(publishes),
-        list(hears)
     );
     debug_assert!(written.is_ok(), "writing into a string does not fail");
 }

@@ -12,7 +12,7 @@ use lineal_producers::{
     delivery::{Courier, Delivery, Sent, chain},
     object::Object,
     outbox::{Attachment, Outbox},
-    target::{NatsError, Target, TargetError},
+    target::{NatsError, NatsSettings, Target, TargetError},
 };
 use lineal_schemas::{key::SecretKey, trust::Trust};
 
@@ -61,6 +61,11 @@ impl Session<'_> {
         let file = settings_file()?;
         let trust = read_trust(&self.options.trust_path(&file)?)?;
         Ok(Courier { outbox: self.outbox()?, target: self.target(&file)?, trust })
+    }
+
+    /// How NATS is reached, without the servers.
+    pub(crate) fn nats(&self) -> Result<NatsSettings, Failure> {
+        self.options.nats(&settings_file()?)
     }
 
     pub(crate) fn outbox(&self) -> Result<Outbox, Failure> {

@@ -20,11 +20,14 @@ use crate::outbox::Pending;
 mod answers;
 mod attachments;
 mod link;
+mod listen;
 mod publish;
 mod sends;
 mod worker;
 
 use worker::{Command, Worker};
+
+pub use listen::{Heard, Listener};
 
 /// The most events that are on their way at the same time.
 pub(crate) const MAX_EVENTS: usize = 8_000;

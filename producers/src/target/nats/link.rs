@@ -90,7 +90,7 @@ impl Denials {
     }
 }
 
-async fn options(settings: &NatsSettings) -> Result<ConnectOptions, NatsError> {
+pub(super) async fn options(settings: &NatsSettings) -> Result<ConnectOptions, NatsError> {
     let mut options = ConnectOptions::new()
         .name("lineal-emit")
         .custom_inbox_prefix(format!("_INBOX_{}", settings.producer))
@@ -126,14 +126,14 @@ async fn options(settings: &NatsSettings) -> Result<ConnectOptions, NatsError> {
 }
 
 /// What went wrong; of TLS, which the client tells as trouble with the network, in its own words.
-fn said(error: &ConnectError) -> String {
+pub(super) fn said(error: &ConnectError) -> String {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     let tls = cause.and_then(io::Error::get_ref).and_then(|cause| cause.downcast_ref::<rustls::Error>());
     tls.map_or_else(|| error.to_string(), |problem| format!("TLS: {problem}"))
 }
 
 /// `Permissions Violation for Publish to "<subject>"`, or `… for Subscription to "<subject>"`.
-fn denied_subject(text: &str) -> Option<String> {
+pub(super) fn denied_subject(text: &str) -> Option<String> {
     if !text.to_ascii_lowercase().contains("permissions violation") {
         return None;
     }
