@@ -1,4 +1,4 @@
-//! Ten situations out of the life of models, each told from end to end: the real programs, real files, and the questions
+//! Eleven situations out of the life of models, each told from end to end: the real programs, real files, and the questions
 //! that a person asks afterwards.
 //!
 //! Each says in its header what happened, what a person must be told, and what a wrong answer would look like. It holds
@@ -29,3 +29,5 @@ mod ensemble;
 mod batch_scorer;
 #[path = "situations/repeated_evaluation.rs"]
 mod repeated_evaluation;
+#[path = "situations/set_image.rs"]
+mod set_image;

@@ -11,7 +11,7 @@ use lineal_schemas::{
     timestamp::Timestamp,
 };
 use lineal_tests::programs::{LedgerHome, LedgerProcess, emit, lineal, run};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const MINUTE: i64 = 60_000;
 pub(crate) const HOUR: i64 = 60;
@@ -83,13 +83,27 @@ impl Stage {
     /// The same, where it ends with another code.
     #[track_caller]
     pub(crate) fn emitted(&self, who: &str, arguments: &[&str], code: i32) -> Said {
+        let ended = run(self.emit(who).args(arguments));
+        Said(serde_json::from_str(&ended.with_code(code).stdout).unwrap_or_default())
+    }
+
+    /// What an observer sees in the cluster `eu-1`, environment `prod`, where just these pods run.
+    #[track_caller]
+    pub(crate) fn look(&self, who: &str, minutes_ago: i64, pods: &[Value], options: &[&str]) -> Said {
+        self.write("pods.json", &json!({"apiVersion": "v1", "kind": "List", "items": pods}).to_string());
+        let (at, mut program) = (self.ago(minutes_ago), self.emit(who));
+        program.args(["observe", "--stdin", "--environment", "environment/eu-1/prod", "--observed-at", &at]);
+        let ended = run(program.args(options).stdin(fs::File::open(self.path("pods.json")).unwrap()));
+        Said(serde_json::from_str(&ended.with_code(0).stdout).unwrap_or_default())
+    }
+
+    fn emit(&self, who: &str) -> Command {
         let mut program = emit();
         program.current_dir(&self.folder).env("HOME", &self.folder).env("TMPDIR", &self.folder);
         program.args(["--json", "--key", &format!("{who}.pem"), "--outbox", &format!("{who}.outbox")]);
         program.arg("--trust").arg(self.home.trust_path());
         program.args(["--source", &format!("https://{who}.example/ci"), "--to", self.process.http().base()]);
-        let ended = run(program.args(arguments));
-        Said(serde_json::from_str(&ended.with_code(code).stdout).unwrap_or_default())
+        program
     }
 
     /// `lineal-emit …` of the shop's pipeline.
@@ -188,6 +202,13 @@ impl Said {
     pub(crate) fn last(&self) -> &Value {
         let events = self.0["events"].as_array().and_then(|events| events.last());
         events.unwrap_or_else(|| panic!("it told of no event: {}", self.0))
+    }
+
+    /// The entries of its events of a type.
+    #[track_caller]
+    pub(crate) fn indices(&self, name: &str) -> Vec<u64> {
+        let events = self.0["events"].as_array().map_or(&[][..], Vec::as_slice);
+        events.iter().filter(|event| event["type"] == name).map(|event| event["index"].as_u64().unwrap()).collect()
     }
 
     /// The `dirHash` of the folder that it hashed.
