@@ -51,13 +51,13 @@ fn a_service_is_said_when_it_changes_and_an_environment_before_its_promise_ends(
     };
     let one = [pod("prod", "fraud", "a", 'a'), pod("prod", "fraud", "b", 'a')];
     assert_eq!(look(&one, 0), "1 service in environment/eu-1/prod: 1 changed, 0 gone, inventory said\n");
-    assert_eq!(said(&place), [(FRAUD.to_owned(), 1, true), (INVENTORY.to_owned(), 1, true)]);
-    let (_name, _subject, _source, last, data) = place.events().remove(0);
+    assert_eq!(said(&place), [(INVENTORY.to_owned(), 1, true), (FRAUD.to_owned(), 1, true)]);
+    let (_name, _subject, _source, last, data) = place.events().remove(1);
     assert_eq!(data["servingSet"][0]["instances"], 2);
     assert_eq!(data["servingSet"][0]["components"][0]["artifact"]["digest"]["sha256"], digest('a'));
     assert_eq!(
         (data["observedAt"].as_str(), data["nextWithinSeconds"].as_u64(), last),
-        (Some(&*at(0)), Some(600), false)
+        (Some(&*at(0)), Some(600), true)
     );
     // The same, and another count of instances: nothing to say before half of the ten minutes has passed.
     assert_eq!(look(&one, 1), "1 service in environment/eu-1/prod: 0 changed, 0 gone\n");
@@ -71,6 +71,7 @@ fn a_service_is_said_when_it_changes_and_an_environment_before_its_promise_ends(
     // All are gone, and that is said once.
     assert_eq!(look(&[], 7), "0 services in environment/eu-1/prod: 0 changed, 1 gone\n");
     assert_eq!(said(&place)[4], (FRAUD.to_owned(), 0, true));
+    assert!(place.events()[4].4.get("nextWithinSeconds").is_none(), "what is gone stays gone until it is seen");
     look(&[], 8);
     assert_eq!(place.events().len(), 5);
 }
@@ -98,6 +99,23 @@ fn what_was_not_all_seen_says_so_and_proves_no_absence() {
     assert_eq!(said(&place)[5..], [(FRAUD.to_owned(), 0, false)]);
 }
 
+/// One pod that does not come up made every service of the environment partly seen, and overdue after ten minutes.
+#[test]
+fn what_is_unknown_of_one_service_is_not_unknown_of_another() {
+    let place = Place::new();
+    let mut starting = pod("prod", "fraud", "a", 'a');
+    starting["status"]["containerStatuses"][0]["imageID"] = json!("");
+    let pods = list(&[starting, pod("prod", "spam", "a", 'c')]);
+    let spam = ("deployment.observed service/prod/spam@eu-1/prod".to_owned(), 1, true);
+    for at in ["2026-04-02T10:00:00Z", "2026-04-02T10:06:00Z"] {
+        let before = said(&place).len();
+        observe(&place, &pods, &["--observed-at", at]);
+        let said = &said(&place)[before..];
+        assert_eq!(said.first(), Some(&(INVENTORY.to_owned(), 2, false)));
+        assert_eq!(said.last(), Some(&spam), "what is said last of one time stands");
+    }
+}
+
 #[test]
 fn what_is_no_list_of_pods_says_nothing() {
     let place = Place::new();
@@ -123,7 +141,7 @@ fn another_choice_of_namespaces_would_say_that_the_others_are_gone() {
     let pods = list(&[pod("prod", "fraud", "a", 'a'), pod("test", "fraud", "a", 'b')]);
     let (code, ..) = observe(&place, &pods, &["--namespace", "prod", "--map", "prod=payments"]);
     assert_eq!((code, said(&place).len()), (0, 2));
-    assert_eq!(place.events()[0].1, "service/payments/fraud@eu-1/prod");
+    assert_eq!(place.events()[1].1, "service/payments/fraud@eu-1/prod");
     let (code, _out, err) = observe(&place, &pods, &["--namespace", "test"]);
     assert!(code == 2 && err.contains("said to be gone") && err.contains("hint: move "), "{err}");
 }
@@ -143,7 +161,7 @@ fn containers_are_known_by_what_they_were_pulled_as() {
         assert_eq!(code, 0, "{err}");
     };
     look("inspected.json");
-    let (_name, subject, _source, _last, data) = place.events().remove(0);
+    let (_name, subject, _source, _last, data) = place.events().remove(1);
     assert_eq!(subject, "service/shop/camera@edge-7/prod");
     assert_eq!(data["servingSet"][0]["components"][0]["artifact"]["digest"]["sha256"], digest('2'));
     // The engine itself says the same.
@@ -170,7 +188,7 @@ fn containers_are_known_by_what_they_were_pulled_as() {
     let names = place.names();
     assert_eq!(
         names,
-        ["deployment.observed", "inventory.observed", "inventory.observed"],
+        ["inventory.observed", "deployment.observed", "inventory.observed"],
         "the same is not said again"
     );
 }
@@ -249,7 +267,7 @@ fn a_server_is_asked_for_adapters_and_one_that_fails_or_lies_is_not_all_seen() {
     let pods = list(&[pod("prod", "llm", "a", 'a'), pod("prod", "llm", "b", 'a')]);
     let (code, _out, err) = observe(&place, &pods, &["--runtime", &asked]);
     assert_eq!(code, 0, "{err}");
-    assert_eq!((roles(0), said(&place)[0].2), (vec!["model".into(), "adapter".into(), "image".into()], true));
+    assert_eq!((roles(1), said(&place)[1].2), (vec!["model".into(), "adapter".into(), "image".into()], true));
     for (status, body) in
         [("500 Internal Server Error", models.to_string()), ("200 OK", r#"{"object":"list","data":[{}]}"#.to_owned())]
     {
@@ -259,7 +277,7 @@ fn a_server_is_asked_for_adapters_and_one_that_fails_or_lies_is_not_all_seen() {
         assert!(code == 0 && err.contains("what its server has loaded"), "{err}");
         assert_eq!(
             said(&place),
-            [("deployment.observed service/prod/llm@eu-1/prod".to_owned(), 1, false), (INVENTORY.to_owned(), 1, false)]
+            [(INVENTORY.to_owned(), 1, false), ("deployment.observed service/prod/llm@eu-1/prod".to_owned(), 1, false),]
         );
     }
     // The pod says where, and is asked only where that was allowed.
@@ -288,4 +306,26 @@ fn a_server_is_asked_for_adapters_and_one_that_fails_or_lies_is_not_all_seen() {
         .map(|event| (event.4["servingSet"][0]["components"].as_array().unwrap().len(), event.4["complete"] == true))
         .collect();
     assert_eq!(complete, [(2, true), (1, false)]);
+}
+
+#[test]
+fn notifications_in_a_file_become_requests_and_those_that_can_not_be_read_are_counted() {
+    let place = Place::new();
+    let argo = json!({"kind": "argocd.app", "app": "fraud", "namespace": "prod", "phase": "Succeeded", "revision": "9c1f0d7e",
+        "finishedAt": "2026-08-22T07:26:19Z", "images": [format!("r.io/fraud@sha256:{}", digest('a'))]});
+    let lines = format!("{argo}\n\nnot JSON\n{argo}\n{{\"kind\":\"argocd.app\",\"app\":\"x\",\"phase\":\"Failed\"}}\n");
+    let arguments = ["hints", "--stdin", "--environment", "environment/eu-1/prod", "--map", "prod=payments"];
+    let output = place.command(&arguments).write_stdin(lines).output().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(out, "4 messages: 1 requested, 1 asked for nothing, 1 malformed, 1 again\n", "{err}");
+    assert!(err.contains("warning: line 3: message sha256:") && err.contains("line 5: asks for nothing"), "{err}");
+    let (name, subject, _source, last, data) = place.events().remove(0);
+    assert_eq!(
+        (name.as_str(), subject.as_str(), last),
+        ("deployment.requested", "service/payments/fraud@eu-1/prod", true)
+    );
+    let original = hex_of(&argo.to_string());
+    assert_eq!(data["attachments"][0]["digest"]["sha256"], original);
+    let kept = std::fs::read(place.path().join("events.jsonl.attachments").join(original)).unwrap();
+    assert_eq!(kept, argo.to_string().into_bytes());
 }

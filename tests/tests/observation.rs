@@ -109,6 +109,31 @@ fn a_cluster_is_asked_over_tls_and_only_where_both_sides_are_who_they_must_be() 
     observe("/no/such/ca.pem", &own).with_code(2).saying(&["/no/such/ca.pem"]);
 }
 
+/// One pod that does not come up made every service of its environment partly seen, and unknown ten minutes later.
+#[test]
+fn a_service_that_was_seen_whole_is_known_whatever_another_does() {
+    let (home, folder) = enrolled(&["observer"]);
+    let pod = |workload: &str, image_id: &str| {
+        json!({"kind": "Pod", "metadata": {"name": workload, "namespace": "prod"},
+            "spec": {"containers": [{"name": "serve", "image": "r.io/x:1"}]},
+            "status": {"phase": "Running", "containerStatuses": [{"name": "serve", "image": "r.io/x:1", "imageID": image_id,
+                "state": {"running": {}}}]}})
+    };
+    let whole = format!("r.io/x@sha256:{}", "ab".repeat(32));
+    let list = json!({"kind": "List", "items": [pod("broken", ""), pod("sound", &whole)]});
+    fs::write(folder.join("pods.json"), list.to_string()).unwrap();
+    let mut observe = program(&home, &folder, "file:events.dsse");
+    observe.args(["observe", "--stdin"]).args(ENVIRONMENT).stdin(fs::File::open(folder.join("pods.json")).unwrap());
+    run(&mut observe).with_code(0);
+    run(home.lineal("append").arg(folder.join("events.dsse"))).succeeded();
+    let running = run(home.lineal("running").arg("--json"));
+    let running: Value = serde_json::from_str(&running.stdout).unwrap();
+    let services = running["services"].as_array().unwrap().iter();
+    let found: Vec<(&str, &str)> =
+        services.map(|service| (service["service"].as_str().unwrap(), service["status"].as_str().unwrap())).collect();
+    assert_eq!(found, [("service/prod/broken@eu-1/prod", "partial"), ("service/prod/sound@eu-1/prod", "running")]);
+}
+
 fn flux(revision: &str) -> Vec<u8> {
     let digest = format!("sha256:{}", "4f".repeat(32));
     let message = json!({"involvedObject": {"kind": "Kustomization", "namespace": "apps", "name": "webapp"}, "severity": "info",

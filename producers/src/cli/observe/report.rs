@@ -106,25 +106,25 @@ impl<'a> Reporter<'a> {
             services.into_iter().map(|(name, seen)| (name, fitting(seen))).collect();
         self.counts.services = services.len();
         self.counts.whole &= look.whole;
+        let all_seen = look.whole && services.values().all(|seen| seen.complete);
+        let is_due = listed && (self.say_inventory || self.state.is_due(at, self.next_within_seconds));
+        // It comes first: of what was seen at one time, what is said last stands.
+        if is_due {
+            self.inventory(&services, all_seen, at);
+        }
         for (name, seen) in &services {
-            self.changed(name, seen, at);
+            let said = digest(seen);
+            let is_changed = self.state.services.get(name.as_str()) != Some(&said);
+            // An inventory that is not complete says so of every service: those that were seen whole are said by themselves.
+            if is_changed || (is_due && !all_seen && seen.complete) {
+                self.observed(name, &seen.sets, seen.complete, at);
+            }
+            self.state.services.insert(name.to_string(), said);
+            self.counts.changed += usize::from(is_changed);
         }
         if look.whole {
             self.gone(&services, at);
         }
-        if listed && (self.say_inventory || self.state.is_due(at, self.next_within_seconds)) {
-            self.inventory(&services, look.whole, at);
-        }
-    }
-
-    fn changed(&mut self, name: &ServiceBaseName, seen: &Seen, at: Timestamp) {
-        let said = digest(seen);
-        if self.state.services.get(name.as_str()) == Some(&said) {
-            return;
-        }
-        self.observed(name, &seen.sets, seen.complete, at);
-        self.state.services.insert(name.to_string(), said);
-        self.counts.changed += 1;
     }
 
     /// What ran and is not there any more.
@@ -145,17 +145,19 @@ impl<'a> Reporter<'a> {
             console::status(format!("warning: {name} in {} is longer than a name may be", self.environment));
             return;
         };
+        // That something is gone needs no second look to stay so.
+        let next_within = (!complete || !sets.is_empty()).then_some(self.next_within_seconds);
         let payload = Object::new()
             .with("service", &service)
             .with("servingSet", sets)
             .with("observedAt", at.to_string())
             .with("observer", &self.observer)
             .with("complete", complete)
-            .with("nextWithinSeconds", self.next_within_seconds);
+            .with_some("nextWithinSeconds", next_within);
         self.drafts.push(self.session.draft("deployment.observed", service.as_str(), payload, Vec::new()));
     }
 
-    fn inventory(&mut self, services: &BTreeMap<ServiceBaseName, Seen>, whole: bool, at: Timestamp) {
+    fn inventory(&mut self, services: &BTreeMap<ServiceBaseName, Seen>, complete: bool, at: Timestamp) {
         let listed: Vec<Box<RawValue>> = services
             .iter()
             .filter_map(|(name, seen)| {
@@ -166,7 +168,7 @@ impl<'a> Reporter<'a> {
             environment: self.environment.as_str(),
             observer: &self.observer,
             observed_at: &at.to_string(),
-            complete: whole && services.values().all(|seen| seen.complete),
+            complete,
             next_within: Some(self.next_within_seconds),
         };
         let listed: Vec<&RawValue> = listed.iter().map(AsRef::as_ref).collect();

@@ -3,16 +3,21 @@
 //! Promises that a server that does not answer, or answers what can't be, makes what was seen of its service incomplete.
 //! Nothing is asked that was not named: a URL on the command line, or a pod's own address where that is allowed.
 
-use std::{collections::BTreeMap, io::Read, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    time::Duration,
+};
 
 use lineal_producers::tls;
 use lineal_schemas::vocabulary::deployment::{Component, ComponentRole};
 use lineal_workload::{
     look::Look,
     naming::Naming,
-    running::State,
+    running::{Instance, State},
     runtime::{MAX_ANSWER_BYTES, MODELS_PATH, loaded},
 };
+use rayon::prelude::*;
 use serde_json::value::RawValue;
 
 use super::super::{
@@ -47,26 +52,35 @@ impl Runtimes {
         Ok(Self { agent: agent(), named, ask_pods })
     }
 
-    /// Asks the servers of a look's instances, and adds what they tell.
+    /// Asks the servers of a look's instances, all at once, and adds what they tell.
     pub(super) fn ask(&self, look: &mut Look, naming: &Naming) {
-        let mut answers: BTreeMap<String, Result<Vec<u8>, String>> = BTreeMap::new();
-        for instance in look.instances.iter_mut().filter(|instance| instance.state == State::Runs) {
-            let service = naming.service(&instance.owner).map(|name| name.to_string()).unwrap_or_default();
-            let url = match (self.named.get(&service), &instance.runtime) {
-                (Some(url), _) => url.clone(),
-                (None, None) => continue,
-                (None, Some(_)) if !self.ask_pods => {
+        let urls: Vec<Option<String>> = look.instances.iter().map(|instance| self.url(instance, naming)).collect();
+        let distinct: BTreeSet<&String> = urls.iter().flatten().collect();
+        let answers: BTreeMap<&String, Result<Vec<u8>, String>> =
+            distinct.into_par_iter().map(|url| (url, get(&self.agent, url))).collect();
+        for (instance, url) in look.instances.iter_mut().zip(&urls) {
+            let Some(answer) = url.as_ref().and_then(|url| answers.get(url)) else {
+                if instance.state == State::Runs && instance.runtime.is_some() {
                     instance.unknown.push("what its server has loaded (--ask-runtimes asks it)".to_owned());
-                    continue;
                 }
-                (None, Some(place)) => format!("http://{place}"),
+                continue;
             };
-            let answer = answers.entry(url).or_insert_with_key(|url| get(&self.agent, url));
             match answer.as_ref().map_err(Clone::clone).and_then(|answer| told(answer, &instance.components)) {
                 Ok(components) => instance.add(components),
                 Err(problem) => instance.unknown.push(format!("what its server has loaded ({problem})")),
             }
         }
+    }
+
+    /// Where an instance is asked: as the command line says, else as the pod does, if that is allowed.
+    fn url(&self, instance: &Instance, naming: &Naming) -> Option<String> {
+        if instance.state != State::Runs {
+            return None;
+        }
+        let service = naming.service(&instance.owner).map(|name| name.to_string());
+        let named = service.and_then(|service| self.named.get(&service)).cloned();
+        named
+            .or_else(|| instance.runtime.as_ref().filter(|_place| self.ask_pods).map(|place| format!("http://{place}")))
     }
 }
 
