@@ -118,7 +118,8 @@ fn flux(message: &Value, environment: &EnvironmentName, naming: &Naming) -> Resu
     parts.images(said("image")?.into_iter().chain(said("images")?.unwrap_or_default().split(',').map(str::trim)));
     parts.model(said("model")?, said("model_digest")?.or(said("modelDigest")?));
     let of = text(message, &["involvedObject", "namespace"])?;
-    let place = Place { declared: said("service")?, cluster: said("cluster")?, env: said("env")?, namespace: of, name };
+    let (declared, cluster, env) = (said("service")?, said("cluster")?, said("env")?);
+    let place = Place { declared, cluster, env, namespace: of, own: of, name };
     Ok(finish("flux", place.service(environment, naming)?, parts, said("revision")?, text(message, &["timestamp"])?))
 }
 
@@ -134,7 +135,8 @@ fn argo_cd(message: &Value, environment: &EnvironmentName, naming: &Naming) -> R
     parts.images(list(message, &["images"])?.iter().map(|image| image.as_str().unwrap_or("not a text")));
     parts.model(said("model")?, said("modelDigest")?);
     let (declared, namespace) = (said("service")?, said("namespace")?);
-    let place = Place { declared, cluster: said("cluster")?, env: said("env")?, namespace, name };
+    let (cluster, env, own) = (said("cluster")?, said("env")?, said("ns")?);
+    let place = Place { declared, cluster, env, namespace, own, name };
     Ok(finish("argo-cd", place.service(environment, naming)?, parts, said("revision")?, said("finishedAt")?))
 }
 
@@ -163,7 +165,10 @@ struct Place<'a> {
     declared: Option<&'a str>,
     cluster: Option<&'a str>,
     env: Option<&'a str>,
+    /// Where what it deploys goes.
     namespace: Option<&'a str>,
+    /// Where the object itself is, by which it may have been mapped.
+    own: Option<&'a str>,
     name: &'a str,
 }
 
@@ -177,7 +182,7 @@ impl Place<'_> {
             Some((name, place)) => (Some(name), Some(place.to_owned())),
             None => (self.declared, None),
         };
-        let owner = Owner::named(self.namespace.unwrap_or_default(), self.name, declared);
+        let owner = Owner::named(self.namespace.or(self.own).unwrap_or_default(), self.name, declared);
         if self.namespace.is_none() && declared.is_none() && !naming.maps(&owner) {
             return Ok(None);
         }

@@ -72,7 +72,9 @@ fn argo_says_its_images_and_where_they_go() {
     assert_eq!(heard(&named, &["prod/fraud=payments/fraud"]).unwrap(), expected("service/payments/fraud@eu-1/prod"));
     let declared = argo(&json!({"service": "service/payments/fraud@us-2/test"}));
     assert_eq!(heard(&declared, &[]).unwrap(), expected("service/payments/fraud@us-2/test"));
-    assert_eq!(heard(&argo(&json!({})), &[]).unwrap(), "it does not say which service it is about");
+    let mapped = argo(&json!({}));
+    assert_eq!(heard(&mapped, &["argocd/fraud=payments/fraud"]).unwrap(), expected("service/payments/fraud@eu-1/prod"));
+    assert_eq!(heard(&argo(&json!({})), &["argocd=payments"]).unwrap(), "it does not say which service it is about");
 }
 
 #[test]
