@@ -6,6 +6,7 @@
 
 use lineal_schemas::vocabulary::{
     deployment::{Component, ComponentRole, ServedSet},
+    names::ServiceBaseName,
     values::Share,
 };
 use serde_json::Value;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use crate::{
     containers::{Container, ImageVolume, component, ordered},
     image::{artifact_of, asked_image},
+    naming::{Naming, Owner},
     object::{Metadata, ObjectError, group, list, object, text},
     storage::asked_model,
 };
@@ -34,6 +36,7 @@ pub struct Asked {
     pub share: Option<Share>,
     /// What the spec does not say, a sentence each. With any, the components are not all that will run.
     pub unknown: Vec<String>,
+    owner: Owner,
 }
 
 impl Asked {
@@ -62,7 +65,13 @@ impl Asked {
             components: ordered(parts.components),
             share: parts.share,
             unknown: parts.unknown,
+            owner: Owner::of_workload(object, &metadata)?,
         })
+    }
+
+    /// The service that it is a workload of, by the rules that its pods are named by; nothing where it can have no name.
+    pub fn service(&self, naming: &Naming) -> Option<ServiceBaseName> {
+        naming.service(&self.owner)
     }
 
     /// The serving set; none where the spec names nothing.

@@ -62,6 +62,19 @@ impl Owner {
         })
     }
 
+    /// What the pods of a workload will belong to: what they carry stands in its template, or, with a serving platform, on
+    /// the object itself.
+    pub(crate) fn of_workload(object: &Value, metadata: &Metadata<'_>) -> Result<Self, ObjectError> {
+        let template = crate::object::object(object, &["spec", "template"])?.unwrap_or(object);
+        let carried = Metadata { object: template, ..*metadata };
+        let declared = carried.annotation(SERVICE)?.or(metadata.annotation(SERVICE)?);
+        let workload = match platform(&carried)? {
+            Some(name) => name,
+            None => platform(metadata)?.unwrap_or(metadata.name),
+        };
+        Ok(Self::named(metadata.namespace, workload, declared))
+    }
+
     /// What is known by its names alone, and not by a pod.
     pub(crate) fn named(namespace: &str, workload: &str, declared: Option<&str>) -> Self {
         Self {

@@ -121,7 +121,7 @@ fn malformed(path: &[&str], expected: &'static str, found: &Value) -> ObjectErro
 /// What an object is called, and what it says of itself beside its spec.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Metadata<'a> {
-    object: &'a Value,
+    pub(crate) object: &'a Value,
     pub(crate) namespace: &'a str,
     pub(crate) name: &'a str,
 }

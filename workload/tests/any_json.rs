@@ -126,7 +126,7 @@ fn read_every_way(value: &Value) {
     let naming = Naming::default();
     // Whatever becomes of it: that it came back is the claim.
     drop(lineal_workload::docker::instances(std::slice::from_ref(value)));
-    drop(Asked::read(value).map(|asked| asked.serving_set()));
+    drop(Asked::read(value).map(|asked| (asked.serving_set(), asked.service(&naming))));
     drop(Instance::read(value));
     let mut look = Look::of([value], true, &naming);
     drop(look.services(&naming));

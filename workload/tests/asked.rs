@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use lineal_schemas::vocabulary::deployment::{Binding, Component};
-use lineal_workload::{asked::Asked, object::ObjectError};
+use lineal_workload::{asked::Asked, naming::Naming, object::ObjectError};
 use serde_json::{Value, json};
 
 const HEX: &str = "4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f";
@@ -163,6 +163,20 @@ fn what_can_not_be_read_is_an_error_or_unknown() {
     let (components, unknown) =
         asked(&deployment(json!({"containers": [{"name": "a"}, {"name": "b", "image": "x y"}]})));
     assert_eq!((components.len(), unknown.len()), (0, 2), "{unknown:?}");
+}
+
+#[test]
+fn a_workload_has_the_name_that_its_pods_will_have() {
+    let name = |object: &Value| Asked::read(object).unwrap().service(&Naming::default()).unwrap().to_string();
+    let mut object = deployment(json!({"containers": []}));
+    assert_eq!(name(&object), "service/prod/fraud");
+    object["spec"]["template"]["metadata"] = json!({"labels": {"serving.kserve.io/inferenceservice": "isvc"}});
+    assert_eq!(name(&object), "service/prod/isvc");
+    object["spec"]["template"]["metadata"]["annotations"] = json!({"lineal.dev/service": "payments/fraud"});
+    assert_eq!(name(&object), "service/payments/fraud");
+    let mut service = kserve("InferenceService", json!({"predictor": {"model": {"storageUri": "s3://m/1"}}}));
+    service["metadata"]["annotations"] = json!({"lineal.dev/service": "payments/fraud"});
+    assert_eq!(name(&service), "service/payments/fraud");
 }
 
 /// An object as large as the API server takes them.
