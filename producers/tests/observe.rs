@@ -117,6 +117,17 @@ fn what_is_unknown_of_one_service_is_not_unknown_of_another() {
 }
 
 #[test]
+fn names_out_of_a_list_can_not_write_over_the_screen() {
+    let place = Place::new();
+    let mut starting = pod("prod", "fraud", "a", 'a');
+    starting["spec"]["containers"][0]["name"] = json!("\u{1b}[2Jserve\u{202e}");
+    starting["status"]["containerStatuses"][0]["name"] = json!("\u{1b}[2Jserve\u{202e}");
+    starting["status"]["containerStatuses"][0]["imageID"] = json!("");
+    let (_code, _out, err) = observe(&place, &list(&[starting]), &[]);
+    assert!(err.contains("the image of container `\u{fffd}[2Jserve\u{fffd}` is unknown"), "{err:?}");
+}
+
+#[test]
 fn what_is_no_list_of_pods_says_nothing() {
     let place = Place::new();
     for (text, words) in [

@@ -8,6 +8,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lineal_producers::{EmitError, delivery::chain, outbox::OutboxError, tree::Step};
+use lineal_schemas::vocabulary::names::is_hidden;
 
 /// Why a command ends without having done its work.
 #[derive(Debug)]
@@ -81,6 +82,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// A line about how it goes; where nobody reads it, it is lost.
 pub(crate) fn status(line: impl AsRef<str>) {
     writeln!(io::stderr(), "{}", line.as_ref()).unwrap_or_default();
+}
+
+/// Text that came from elsewhere: what could hide or move the rest of a line stands as a replacement character.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().map(|character| if is_hidden(character) { char::REPLACEMENT_CHARACTER } else { character }).collect()
 }
 
 pub(crate) fn fail(failure: &Failure) {

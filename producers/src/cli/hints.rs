@@ -21,7 +21,7 @@ use lineal_workload::{
 };
 
 use super::{
-    console::{self, Failure},
+    console::{self, Failure, shown},
     send::emit,
     session::{Answer, Session, report},
     values::read_bytes,
@@ -169,7 +169,7 @@ impl Hearing<'_> {
     fn malformed(&mut self, from: &str, message: &[u8], problem: &str) {
         self.counts.malformed += 1;
         let digest = hex::encode(sha256(message));
-        console::status(format!("warning: {from}: message sha256:{digest} is passed over: {problem}"));
+        console::status(format!("warning: {from}: message sha256:{digest} is passed over: {}", shown(problem)));
     }
 
     fn requested(&self, hint: Hint, message: &[u8]) -> Draft {

@@ -23,7 +23,7 @@ use self::{
 };
 use super::{
     super::{
-        console::{self, Failure},
+        console::{self, Failure, shown},
         session::{Session, report},
     },
     ObserveArguments,
@@ -174,11 +174,10 @@ impl Watching<'_, '_> {
             match read {
                 Ok(Some((Change::Expired, _none))) => self.cache.forget_version(),
                 Ok(Some((change, version))) => {
-                    is_unsaid |= !matches!(change, Change::Bookmark);
-                    self.cache.take(change, version, self.reporter.naming());
+                    is_unsaid |= self.cache.take(change, version, self.reporter.naming());
                 }
                 Ok(None) => {}
-                Err(problem) => console::status(format!("note: the watch ended: {problem}")),
+                Err(problem) => console::status(format!("note: the watch ended: {}", shown(&problem))),
             }
             // What has already come is taken in first: a rollout is many changes.
             if is_unsaid && (is_over || !watch.has_more()) {

@@ -22,7 +22,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     super::{
-        console::{self, Failure},
+        console::{self, Failure, shown},
         inventory::{self, Inventory, MAX_SERVICES_BYTES},
         session::{Answer, Session},
     },
@@ -43,6 +43,7 @@ pub(super) struct Reporter<'a> {
     naming: Naming,
     outbox: Outbox,
     state: State,
+    warned: Vec<String>,
     drafts: Vec<Draft>,
     counts: Counts,
 }
@@ -79,6 +80,7 @@ impl<'a> Reporter<'a> {
             naming,
             outbox,
             state,
+            warned: Vec::new(),
             drafts: Vec::new(),
             counts: Counts { whole: true, ..Counts::default() },
         })
@@ -96,12 +98,7 @@ impl<'a> Reporter<'a> {
     pub(super) fn see(&mut self, mut look: Look, listed: bool, at: Timestamp) {
         look.whole &= listed;
         let services = look.services(&self.naming);
-        for remark in look.remarks.iter().take(MAX_PRINTED) {
-            console::status(format!("warning: {remark}"));
-        }
-        if look.remarks.len() > MAX_PRINTED {
-            console::status(format!("warning: and {} more", look.remarks.len() - MAX_PRINTED));
-        }
+        self.warn(std::mem::take(&mut look.remarks));
         let services: BTreeMap<ServiceBaseName, Seen> =
             services.into_iter().map(|(name, seen)| (name, fitting(seen))).collect();
         self.counts.services = services.len();
@@ -137,6 +134,19 @@ impl<'a> Reporter<'a> {
                 self.observed(&name, &[], true, at);
                 self.counts.gone += 1;
             }
+        }
+    }
+
+    /// Says what was not seen, unless that is what it said last.
+    fn warn(&mut self, remarks: Vec<String>) {
+        if remarks != self.warned {
+            for remark in remarks.iter().take(MAX_PRINTED) {
+                console::status(format!("warning: {}", shown(remark)));
+            }
+            if remarks.len() > MAX_PRINTED {
+                console::status(format!("warning: and {} more", remarks.len() - MAX_PRINTED));
+            }
+            self.warned = remarks;
         }
     }
 

@@ -31,22 +31,26 @@ impl Cache {
         }
     }
 
-    fn put(&mut self, pod: &Value, naming: &Naming) {
+    /// Whether something else is known by it than before.
+    fn put(&mut self, pod: &Value, naming: &Naming) -> bool {
         let read = Look::read(pod, naming);
-        match key(pod) {
-            Some(key) => drop(self.pods.insert(key, read)),
-            None => self.nameless.push(read),
-        }
+        let Some(key) = key(pod) else {
+            self.nameless.push(read);
+            return true;
+        };
+        let is_new = self.pods.get(&key) != Some(&read);
+        self.pods.insert(key, read);
+        is_new
     }
 
-    /// Takes a change in.
-    pub(super) fn take(&mut self, change: Change, version: Option<String>, naming: &Naming) {
+    /// Takes a change in. Whether it changes anything that is looked at: most of what a kubelet tells does not.
+    pub(super) fn take(&mut self, change: Change, version: Option<String>, naming: &Naming) -> bool {
+        self.version = version.or_else(|| self.version.take());
         match change {
             Change::There(pod) => self.put(&pod, naming),
-            Change::Gone(key) => drop(self.pods.remove(&key)),
-            Change::Bookmark | Change::Expired => {}
+            Change::Gone(key) => self.pods.remove(&key).is_some(),
+            Change::Bookmark | Change::Expired => false,
         }
-        self.version = version.or_else(|| self.version.take());
     }
 
     /// From where a watch goes on; nothing where a list has to be made first.
