@@ -35,15 +35,43 @@ pub fn trusting_nobody() -> TlsConfig {
     trusting(&[], None)
 }
 
-/// Trusts the authorities in a file, and shows a client's certificate, if one is given with its key.
-pub fn from_files(ca: &Path, client: Option<(&Path, &Path)>) -> Result<TlsConfig, TlsError> {
-    let authorities = certificates(ca)?;
-    let client = client.map(|(certificate, key)| {
-        let private = PrivateKey::from_pem(&read(key)?);
-        let private = private.map_err(|_none| TlsError::Pem { path: shown(key), what: "private key" })?;
-        Ok(ClientCert::new_with_certs(&certificates(certificate)?, private))
-    });
-    Ok(trusting(&authorities, client.transpose()?))
+/// PEM, with what it is called where it is wrong.
+#[derive(Debug, Clone)]
+pub struct Pem {
+    /// A path, or a member of a file.
+    pub name: String,
+    /// The text.
+    pub text: Vec<u8>,
+}
+
+impl Pem {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, TlsError> {
+        let name = path.display().to_string();
+        let text = fs::read(path).map_err(|source| TlsError::File { path: name.clone(), source })?;
+        Ok(Self { name, text })
+    }
+
+    fn certificates(&self) -> Result<Vec<ureq::tls::Certificate<'static>>, TlsError> {
+        let certificate = |item| if let PemItem::Certificate(certificate) = item { Some(certificate) } else { None };
+        let found: Vec<_> = parse_pem(&self.text).filter_map(Result::ok).filter_map(certificate).collect();
+        if found.is_empty() { Err(self.lacks("certificate")) } else { Ok(found) }
+    }
+
+    fn private_key(&self) -> Result<PrivateKey<'static>, TlsError> {
+        PrivateKey::from_pem(&self.text).map_err(|_none| self.lacks("private key"))
+    }
+
+    fn lacks(&self, what: &'static str) -> TlsError {
+        TlsError::Pem { path: self.name.clone(), what }
+    }
+}
+
+/// Trusts these authorities, and shows a client's certificate, if one is given with its key.
+pub fn trusting_only(ca: &Pem, client: Option<(&Pem, &Pem)>) -> Result<TlsConfig, TlsError> {
+    let client = client
+        .map(|(certificate, key)| Ok(ClientCert::new_with_certs(&certificate.certificates()?, key.private_key()?)));
+    Ok(trusting(&ca.certificates()?, client.transpose()?))
 }
 
 fn trusting(authorities: &[ureq::tls::Certificate<'static>], client: Option<ClientCert>) -> TlsConfig {
@@ -52,19 +80,4 @@ fn trusting(authorities: &[ureq::tls::Certificate<'static>], client: Option<Clie
         .client_cert(client)
         .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
         .build()
-}
-
-fn certificates(path: &Path) -> Result<Vec<ureq::tls::Certificate<'static>>, TlsError> {
-    let pem = read(path)?;
-    let certificate = |item| if let PemItem::Certificate(certificate) = item { Some(certificate) } else { None };
-    let found: Vec<_> = parse_pem(&pem).filter_map(Result::ok).filter_map(certificate).collect();
-    if found.is_empty() { Err(TlsError::Pem { path: shown(path), what: "certificate" }) } else { Ok(found) }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::File { path: shown(path), source })
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

@@ -17,6 +17,7 @@ use async_nats::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
+use base64::Engine as _;
 use lineal_schemas::digest::EventDigest;
 use lineal_tests::{
     nats::{Authority, Certificate, NatsServer, Options},
@@ -95,7 +96,7 @@ fn a_cluster_is_asked_over_tls_and_only_where_both_sides_are_who_they_must_be() 
     let (home, folder) = enrolled(&["observer"]);
     let (authority, stranger) = (Authority::new(), Authority::new());
     let (own, foreign) = (authority.client(), stranger.client());
-    let url = api_server(&authority, 3);
+    let url = api_server(&authority, 4);
     let observe = |ca: &str, client: &Certificate| {
         let mut program = program(&home, &folder, "file:events.dsse");
         program.args(["observe", "--kubernetes", &url, "--once", "--api-ca", ca]).args(ENVIRONMENT);
@@ -104,7 +105,23 @@ fn a_cluster_is_asked_over_tls_and_only_where_both_sides_are_who_they_must_be() 
     observe(&stranger.ca(), &own).with_code(2).saying(&["invalid peer certificate"]);
     observe(&authority.ca(), &foreign).with_code(2).saying(&["error: "]);
     assert!(!folder.join("events.dsse").exists(), "nothing was seen, and nothing is said");
-    observe(&authority.ca(), &own).with_code(0).saying(&["0 services in environment/eu-1/prod"]);
+    let seen = observe(&authority.ca(), &own).succeeded();
+    assert_eq!(seen, "0 services in environment/eu-1/prod: 0 changed, 0 gone, inventory said\n");
+    let data = |path: &str| base64::prelude::BASE64_STANDARD.encode(fs::read(path).unwrap());
+    let kubeconfig = |user: Value| {
+        let cluster = json!({"server": url, "certificate-authority-data": data(&authority.ca())});
+        let config = json!({"current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "b", "user": "c"}}],
+            "clusters": [{"name": "b", "cluster": cluster}], "users": [{"name": "c", "user": user}]});
+        fs::write(folder.join("kubeconfig.json"), config.to_string()).unwrap();
+        let mut program = program(&home, &folder, "file:events.dsse");
+        program.args(["observe", "--kubernetes", "--once", "--kubeconfig", "kubeconfig.json"]);
+        run(program.args(ENVIRONMENT))
+    };
+    let known = json!({"client-certificate-data": data(&own.certificate), "client-key-data": data(&own.key)});
+    let seen = kubeconfig(known).succeeded();
+    assert_eq!(seen, "0 services in environment/eu-1/prod: 0 changed, 0 gone\n");
+    kubeconfig(json!({"exec": {"command": "cloud"}})).with_code(2).saying(&["user.exec", "kubectl proxy"]);
+    kubeconfig(json!({"client-certificate-data": "*"})).with_code(2).saying(&["client-certificate-data"]);
     run(home.lineal("append").arg(folder.join("events.dsse"))).succeeded();
     observe("/no/such/ca.pem", &own).with_code(2).saying(&["/no/such/ca.pem"]);
 }

@@ -148,7 +148,7 @@ fn environment(session: &Session<'_>, arguments: &ObserveArguments) -> Result<u8
     let runtimes = Runtimes::new(&looking.runtimes, looking.ask_runtimes)?;
     let mut reporter = Reporter::open(session, arguments, naming)?;
     if arguments.cluster.is_given() {
-        return kubernetes::watch(session, arguments, &mut reporter, &runtimes);
+        return kubernetes::watch(session, arguments, reporter, &runtimes);
     }
     let looks = match &looking.docker {
         Some(place) => vec![(docker::look(place, reporter.naming())?, true)],

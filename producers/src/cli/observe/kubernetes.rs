@@ -4,6 +4,7 @@
 //! which nothing happens. While the API server is away nothing is said, and what was promised runs out: silence is seen.
 //! It ends at any moment without harm; what was said last is kept beside the outbox.
 
+mod access;
 mod api;
 mod cache;
 
@@ -18,6 +19,7 @@ use signal_hook::{
 };
 
 use self::{
+    access::Access,
     api::{Api, ApiError, Watch},
     cache::Cache,
 };
@@ -55,6 +57,10 @@ pub(super) struct ClusterArguments {
         requires = "environment"
     )]
     kubernetes: Option<String>,
+    /// The server and the account of a kubeconfig in JSON, as `kubectl config view --raw --flatten --minify -o json` prints
+    /// it.
+    #[arg(long, value_name = "FILE", requires = "kubernetes")]
+    kubeconfig: Option<PathBuf>,
     /// Look once, and end.
     #[arg(long, requires = "kubernetes")]
     once: bool,
@@ -82,33 +88,42 @@ impl ClusterArguments {
 struct Watching<'a, 'b> {
     api: Api,
     cache: Cache,
-    reporter: &'a mut Reporter<'b>,
+    reporter: Reporter<'b>,
     runtimes: &'a Runtimes,
     emitter: Emitter,
-    refused: bool,
 }
 
 pub(super) fn watch(
     session: &Session<'_>,
     arguments: &ObserveArguments,
-    reporter: &mut Reporter<'_>,
+    mut reporter: Reporter<'_>,
     runtimes: &Runtimes,
 ) -> Result<u8, Failure> {
-    let api = Api::open(&arguments.cluster, &arguments.looking.namespaces, session.variables)?;
+    let api = Api::open(Access::of(&arguments.cluster, session.variables)?, &arguments.looking.namespaces)?;
+    let mut cache = Cache::default();
+    if arguments.cluster.once {
+        let listed = api.list()?;
+        cache.replace(&listed.pods, Some(listed.version), reporter.naming());
+        see(&cache, runtimes, &mut reporter);
+        return reporter.say();
+    }
     for signal in [SIGINT, SIGTERM] {
         // The first process of a container has no handler of its own.
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::new(true.into()))
             .map_err(|error| Failure::usage(format!("signals can't be handled: {error}")))?;
     }
-    let cache = Cache::default();
-    let mut watching = Watching { api, cache, reporter, runtimes, emitter: session.emitter()?, refused: false };
+    let mut watching = Watching { api, cache, reporter, runtimes, emitter: session.emitter()? };
     watching.list()?;
     watching.say()?;
-    if arguments.cluster.once {
-        return Ok(u8::from(watching.refused));
-    }
     console::status("watching; a signal ends it");
     watching.run()
+}
+
+/// Takes a look at what is known, as of now.
+fn see(cache: &Cache, runtimes: &Runtimes, reporter: &mut Reporter<'_>) {
+    let mut look = cache.look();
+    runtimes.ask(&mut look, reporter.naming());
+    reporter.see(look, true, clock::now());
 }
 
 impl Watching<'_, '_> {
@@ -190,13 +205,10 @@ impl Watching<'_, '_> {
         }
     }
 
-    /// Says what is known, as of now.
+    /// Says what is known, as of now. A refusal is said, and the next event may fare better.
     fn say(&mut self) -> Result<(), Failure> {
-        let mut look = self.cache.look();
-        self.runtimes.ask(&mut look, self.reporter.naming());
-        self.reporter.see(look, true, clock::now());
-        let events = self.reporter.say_over(&mut self.emitter)?;
-        self.refused |= report(&events) != 0;
+        see(&self.cache, self.runtimes, &mut self.reporter);
+        report(&self.reporter.say_over(&mut self.emitter)?);
         Ok(())
     }
 }

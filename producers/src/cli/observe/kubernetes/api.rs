@@ -4,10 +4,9 @@
 //! than it was asked to.
 
 use std::{
-    collections::BTreeMap,
-    fmt, fs,
+    fmt,
     io::{BufRead as _, BufReader, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -18,10 +17,10 @@ use lineal_workload::{
 };
 use serde_json::Value;
 
-use super::{super::super::console::Failure, ClusterArguments};
-
-/// Where a pod finds who it is.
-const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+use super::{
+    super::super::console::Failure,
+    access::{Access, Token},
+};
 
 /// Pods in a page.
 const PAGE: usize = 500;
@@ -78,7 +77,7 @@ impl From<ApiError> for Failure {
 pub(super) struct Api {
     agent: ureq::Agent,
     pods: String,
-    token: Option<PathBuf>,
+    token: Option<Token>,
 }
 
 /// The pods of one list.
@@ -88,34 +87,20 @@ pub(super) struct Listed {
 }
 
 impl Api {
-    /// By what was given, else as whoever runs in a cluster.
-    pub(super) fn open(
-        arguments: &ClusterArguments,
-        namespaces: &[String],
-        variables: &BTreeMap<String, String>,
-    ) -> Result<Self, Failure> {
-        let given = arguments.kubernetes.as_deref().unwrap_or_default();
-        let account = |name: &str| given.is_empty().then(|| Path::new(ACCOUNT).join(name));
-        let base = if given.is_empty() { in_cluster(variables)? } else { given.trim_end_matches('/').to_owned() };
+    /// Nothing is asked yet.
+    pub(super) fn open(access: Access, namespaces: &[String]) -> Result<Self, Failure> {
+        let Access { server, ca, client, token } = access;
+        let client = client.as_ref().map(|(certificate, key)| (certificate, key));
+        let tls = ca.as_ref().map_or_else(|| Ok(tls::trusting_nobody()), |ca| tls::trusting_only(ca, client));
+        let tls = tls.map_err(|error| Failure::usage(chain(&error)))?;
         let config = ureq::Agent::config_builder().timeout_connect(Some(TIMEOUT)).http_status_as_error(false);
         let config = config.max_redirects(0).proxy(None).user_agent(concat!("lineal-emit/", env!("CARGO_PKG_VERSION")));
-        let ca = arguments.api_ca.clone().or_else(|| account("ca.crt"));
-        let client = arguments.api_cert.as_deref().zip(arguments.api_key.as_deref());
-        let tls = match (&ca, base.starts_with("https://")) {
-            (Some(ca), _) => tls::from_files(ca, client).map_err(|error| Failure::usage(chain(&error)))?,
-            (None, true) => {
-                return Err(Failure::usage(format!("nobody says whose certificate {base} has to show"))
-                    .with_hint("give --api-ca FILE, the authority of the cluster"));
-            }
-            (None, false) => tls::trusting_nobody(),
-        };
         // One namespace can be seen by who may see no other.
         let path = match namespaces {
             [one] => format!("/api/v1/namespaces/{}/pods", escaped(one)),
             _ => "/api/v1/pods".to_owned(),
         };
-        let token = arguments.api_token.clone().or_else(|| account("token"));
-        Ok(Self { agent: config.tls_config(tls).build().into(), pods: format!("{base}{path}"), token })
+        Ok(Self { agent: config.tls_config(tls).build().into(), pods: format!("{server}{path}"), token })
     }
 
     /// Lists the pods, page by page; once more from the beginning where a page came too late.
@@ -162,9 +147,9 @@ impl Api {
 
     fn get(&self, url: &str, timeout: Duration) -> Result<impl Read + use<>, ApiError> {
         let mut request = self.agent.get(url).config().timeout_global(Some(timeout)).build();
-        if let Some(path) = &self.token {
-            let token = fs::read_to_string(path).map_err(|source| ApiError::Token { path: path.clone(), source })?;
-            request = request.header("authorization", format!("Bearer {}", token.trim()));
+        if let Some(token) = &self.token {
+            let token = token.read().map_err(|(path, source)| ApiError::Token { path, source })?;
+            request = request.header("authorization", format!("Bearer {token}"));
         }
         let response = request.header("accept", "application/json").call();
         let away = |error: ureq::Error| ApiError::Away { url: self.pods.clone(), problem: error.to_string() };
@@ -192,18 +177,6 @@ fn message(body: impl Read) -> String {
     let status: Option<Value> = serde_json::from_str(&text).ok();
     let said = status.as_ref().and_then(|status| status.get("message")?.as_str()).unwrap_or(&text);
     said.chars().take(300).flat_map(char::escape_debug).collect()
-}
-
-/// The server of the cluster that this runs in.
-fn in_cluster(variables: &BTreeMap<String, String>) -> Result<String, Failure> {
-    let get = |name: &str| variables.get(name).filter(|value| !value.is_empty());
-    let host = get("KUBERNETES_SERVICE_HOST").ok_or_else(|| {
-        Failure::usage("this does not run in a cluster: KUBERNETES_SERVICE_HOST is not set")
-            .with_hint("name a server: `kubectl proxy`, then --kubernetes http://127.0.0.1:8001")
-    })?;
-    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    let port = get("KUBERNETES_SERVICE_PORT").map_or("443", String::as_str);
-    Ok(format!("https://{host}:{port}"))
 }
 
 /// As a part of a URL: everything but RFC 3986's unreserved characters is escaped.
