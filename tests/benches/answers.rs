@@ -1,7 +1,7 @@
 //! The answers over a synthetic history of 1,000,000 runs: see docs/PERFORMANCE.md.
 //!
 //! `cargo bench -p lineal-tests --bench answers [-- --runs 1000000] [--folder /DIR] [--json /FILE] [--only PART]`, where PART is
-//! `trace`, `impact`, `moments`, `http` or `rebuild`. The history is made in `target/`, and made again each time unless a folder is
+//! `trace`, `impact`, `moments`, `gate`, `http` or `rebuild`. The history is made in `target/`, and made again each time unless a folder is
 //! given, which is kept and used again. A hop is an edge from what was made over the run that made it to what that run used. Prints, and
 //! fails on no number; `--json` writes the numbers for who compares.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
@@ -16,15 +16,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lineal_gate::judge::Asked;
 use lineal_ledger::{
-    answers::{self, When},
+    answers::{self, GateQuestion, When},
     clock::{Clock as _, SystemClock},
     ledger::{Ledger, View},
 };
 use lineal_tests::{
     history::{
         Shape,
-        ledger::{self, DIR, day, digest, service},
+        ledger::{self, DIR, day, digest, policy, registered, service},
     },
     programs::{LedgerProcess, lineal},
 };
@@ -50,7 +51,7 @@ fn main() {
     let only = argument("--only");
     let is_wanted = |part: &str| only.as_ref().is_none_or(|only| only == part);
     let ledger = open(&folder, shape, &mut numbers);
-    for (part, ask) in [("trace", traces as Ask), ("impact", impacts), ("moments", moments)] {
+    for (part, ask) in [("trace", traces as Ask), ("impact", impacts), ("moments", moments), ("gate", verdicts)] {
         if is_wanted(part) {
             ask(&ledger.view, shape, &mut numbers);
         }
@@ -161,6 +162,27 @@ fn moments(view: &View, shape: Shape, numbers: &mut Numbers) {
     }
 }
 
+/// The question whether a model may replace the one that runs, and the moment of it: on the evening when it was measured.
+fn gate_question(shape: Shape, place: u64) -> (u64, String, String, String) {
+    let number = 1 + (shape.days() - 2) * place / TRACED;
+    (number, format!("sha256:{}", digest(registered(shape, number, place))), service(place), policy(place))
+}
+
+/// Verdicts over the whole record, at moments all over it.
+fn verdicts(view: &View, shape: Shape, numbers: &mut Numbers) {
+    let (mut times, mut allowed) = (Times::default(), 0);
+    for place in 0..TRACED {
+        let (number, model, service, _policy) = gate_question(shape, place);
+        let question = GateQuestion { model, service, policy: Asked::Registered };
+        let when = When { at: Some(day(number + 1)), ..now() };
+        let gate = times.time(|| answers::gate(view, &question, when).unwrap());
+        allowed += u64::from(gate.exit_code() == 0);
+    }
+    println!("gate, {TRACED} verdicts of which {allowed} allow: {}", times.said());
+    assert!(allowed > 0);
+    times.note("gate", numbers);
+}
+
 /// The same questions to a ledger that serves, and what memory it takes.
 fn over_http(folder: &Path, shape: Shape, numbers: &mut Numbers) {
     let mut command = lineal();
@@ -172,6 +194,16 @@ fn over_http(folder: &Path, shape: Shape, numbers: &mut Numbers) {
         let answer = traced.time(|| process.http().get(&path));
         assert_eq!(answer.status, 200);
     }
+    let mut judged = Times::default();
+    for place in 0..TRACED {
+        let (number, model, service, policy) = gate_question(shape, place);
+        let at = day(number + 1).to_string();
+        let path = format!("/v1/verdict?model={model}&service={service}&policy={policy}&at={at}");
+        let answer = judged.time(|| process.http().get(&path));
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    }
+    println!("over HTTP: gate {}", judged.said());
+    judged.note("gate over HTTP", numbers);
     let mut bytes = 0;
     for _round in 0..5 {
         let path = format!("/v1/impact?x=sha256:{}", digest(shape.hot()));

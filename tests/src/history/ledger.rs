@@ -1,7 +1,7 @@
 //! The synthetic history as a ledger has it: signed events, taken in by a real ledger.
 //!
-//! Besides the runs and snapshots there are every day ten registrations of fine-tunes, ten services that are seen to run
-//! them, and as long as the hot snapshot is used one service that runs a model of it. The ledger's clock goes with the history, so
+//! Besides the runs and snapshots there are every day ten registrations of fine-tunes, which somebody else measures under policies
+//! of ten services; these are seen to run them; and as long as the hot snapshot is used one service that runs a model of it. The ledger's clock goes with the history, so
 //! that nothing in it is late.
 
 use std::{
@@ -85,17 +85,42 @@ pub fn fill(folder: &Path, shape: Shape, progress: &mut dyn FnMut(u64)) -> Ledge
     let ledger = open(folder, clock.clone());
     let mut root = Teller::new(root, genesis, |key| format!("lineal://history.example/ledger/root/{}", key.keyid()));
     let mut company = Teller::new(key(1), genesis, |_key| "https://history.example/all".to_owned());
-    root.enrol(&company.key);
+    let mut judges = Teller::new(key(4), genesis, |_key| "https://history.example/judges".to_owned());
+    root.enrol(&company.key, "history", &["data", "trainer", "observer"], COMPANY);
+    root.enrol(&judges.key, "judges", &["data", "evaluator", "approver"], JUDGES);
     root.send(&ledger);
+    judges.prepare();
+    judges.send(&ledger);
     for number in 0..shape.days() {
         clock.0.store(day(number + 1).as_millis(), Ordering::SeqCst);
         company.tell(shape, number);
         company.send(&ledger);
+        judges.measure(shape, number);
+        judges.send(&ledger);
         progress(number);
     }
     ledger.wait_for_index();
     ledger
 }
+
+/// A model that was registered on a day, and measured, and has served since that evening.
+pub fn registered(shape: Shape, number: u64, line: u64) -> Artifact {
+    shape.run(number, RUNS_A_DAY - 1 - line % SERVED).output
+}
+
+/// The policy of a service that runs fine-tunes.
+pub fn policy(line: u64) -> String {
+    format!("policy/history/line-{}-prod", line % SERVED)
+}
+
+/// What the company's key may say.
+const COMPANY: &[&str] = &["dataset.snapshotted", "run.completed", "model.registered", "deployment.observed"];
+
+/// What the key of those who measure may say.
+const JUDGES: &[&str] = &["dataset.snapshotted", "policy.registered", "evaluation.started", "evaluation.completed"];
+
+/// What all models are measured on.
+const HELD_OUT: &str = "dataset/history/held-out";
 
 /// The data directory within the folder.
 pub const DIR: &str = "ledger";
@@ -136,17 +161,69 @@ impl Teller {
         self.waiting.push(event);
     }
 
-    fn enrol(&mut self, key: &SecretKey) {
+    fn enrol(&mut self, key: &SecretKey, producer: &str, roles: &[&str], types: &[&str]) {
         let data = json!({
             "keyid": key.keyid().to_string(),
             "publicKey": key.public().to_pem(),
-            "producer": "history",
+            "producer": producer,
             "sources": ["https://history.example/**"],
-            "roles": ["data", "trainer", "observer"],
-            "types": ["dataset.snapshotted", "run.completed", "model.registered", "deployment.observed"],
-            "names": ["dataset/**", "model/**", "job/**", "service/**"],
+            "roles": roles,
+            "types": types,
+            "names": ["dataset/**", "model/**", "job/**", "service/**", "policy/**"],
         });
         self.say(day(0), "key.enrolled", &format!("key/{}", key.keyid()), &data.to_string());
+    }
+
+    /// The policies, and what is measured on, before anything is.
+    fn prepare(&mut self) {
+        let data = json!({"dataset": held_out(), "name": HELD_OUT, "version": "1"});
+        self.say(day(0), "dataset.snapshotted", HELD_OUT, &data.to_string());
+        for line in 0..SERVED {
+            let (name, service) = (policy(line), service(line));
+            let text = format!(
+                r#"schema = 1
+name = "{name}"
+applies = {{ service = "{service}" }}
+
+[lineage]
+reach = ["dataset.snapshotted"]
+unknown_inputs = 0
+[evaluation]
+data = ["{HELD_OUT}"]
+disjoint_from_training = true
+independent_signer = true
+announced = true
+registered_before = true
+[incumbent]
+from = "deployment.observed"
+absent = "note"
+
+[[metric]]
+name = "auc"
+better = "higher"
+min = "0.90"
+max_drop = "0.10"
+"#
+            );
+            self.say(day(0), "policy.registered", &name, &json!({"policy": name, "text": text}).to_string());
+        }
+    }
+
+    /// The measurements of what a day's fine-tunes made.
+    fn measure(&mut self, shape: Shape, number: u64) {
+        for line in 0..SERVED {
+            let model = registered(shape, number, line);
+            let name = format!("model/history/line-{line}");
+            let mut data = json!({
+                "evaluationId": format!("release-{line}-{number}"),
+                "model": {"digest": {"sha256": digest(model)}},
+                "inputs": [{"artifact": held_out(), "role": "evaluation"}],
+            });
+            self.say(moment(number, RUNS_A_DAY), "evaluation.started", &name, &data.to_string());
+            data["results"] =
+                json!([{"metric": "auc", "value": format!("0.9{}", 10 + model % 80), "sampleSize": 10_000}]);
+            self.say(moment(number, RUNS_A_DAY), "evaluation.completed", &name, &data.to_string());
+        }
     }
 
     /// All that happened on a day.
@@ -167,7 +244,7 @@ impl Teller {
         }
         let evening = RUNS_A_DAY + 1;
         for line in 0..SERVED {
-            let model = digest(shape.run(number, RUNS_A_DAY - 1 - line).output);
+            let model = digest(registered(shape, number, line));
             let name = format!("model/history/line-{line}");
             let data = json!({"model": {"digest": {"sha256": model}}, "name": name, "version": number.to_string()});
             self.say(moment(number, evening), "model.registered", &name, &data.to_string());
@@ -208,6 +285,10 @@ impl Teller {
             assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
         }
     }
+}
+
+fn held_out() -> serde_json::Value {
+    json!({"name": HELD_OUT, "digest": {"sha256": digest(Artifact::MAX)}})
 }
 
 /// A moment of a day: so many steps after it began.
