@@ -29,13 +29,13 @@ fn ask(world: &World, model: &str, when: impl Into<When>) -> Gate {
     gate
 }
 
-fn measure(world: &mut World, id: &str, model: &str, value: &str) {
+fn measure(world: &mut World, id: &str, model: &str, value: &str) -> (EventDigest, String) {
     let shared = format!(
         r#""evaluationId":"{id}","model":{{"digest":{{"sha256":"DIGEST({model})"}}}},"harness":{{"name":"kit"}},"inputs":[{{"artifact":{{"digest":{{"sha256":"DIGEST(held-out)"}}}},"role":"test"}}]"#
     );
     world.send("assessor", "evaluation.started", "model/wine/quality", &format!("{{{shared}}}"));
     let results = format!(r#"{{{shared},"results":[{{"metric":"accuracy","value":"{value}"}}]}}"#);
-    world.send("assessor", "evaluation.completed", "model/wine/quality", &results);
+    (world.send_event("assessor", "evaluation.completed", "model/wine/quality", &results).1, results)
 }
 
 fn register(world: &mut World, rules: &str) {
@@ -59,7 +59,9 @@ fn eventful() -> World {
     let retracted =
         r#"{"evaluationId":"ev-2","model":{"digest":{"sha256":"DIGEST(weights-2)"}},"reason":"wrong-data"}"#;
     world.send("assessor", "evaluation.retracted", "model/wine/quality", retracted);
-    measure(&mut world, "ev-3", "weights-2", "0.945");
+    let (event, results) = measure(&mut world, "ev-3", "weights-2", "0.944");
+    let corrected = format!(r#"{{"corrects":"{event}","data":{}}}"#, results.replace("0.944", "0.945"));
+    world.send("evaluator", "record.corrected", "model/wine/quality", &corrected);
     let approval = say(&mut world, "approval.granted", "weights-2", r#","role":"model-risk""#);
     let other = format!(
         r#"{{"corrects":"{approval}","data":{{"service":"{SERVICE}","artifact":{{"digest":{{"sha256":"DIGEST(weights-1)"}}}},"role":"model-risk"}}}}"#
