@@ -319,7 +319,7 @@ pub fn rollback_plan(view: &View, ask: Ask<'_>, when: impl Into<When>) -> Result
     let past = candidates::find(&mut reader, &service, &seen, ask.min_run_seconds)?;
     let chosen = match &wanted {
         Some(wanted) => candidates::matching(&mut reader, &past, wanted)?,
-        None => past.found.iter().position(|one| one.candidate.against.is_empty()),
+        None => fittest(&past.found),
     };
     let mut warnings = resolved.notes;
     warnings.extend(past.warnings.iter().cloned());
@@ -360,6 +360,13 @@ pub fn rollback_plan(view: &View, ask: Ask<'_>, when: impl Into<When>) -> Result
     };
     plan.answer = print::rollback_line(&plan);
     Ok(plan)
+}
+
+/// The newest of those that the gate allowed, else the newest; of those that nothing speaks against.
+fn fittest(found: &[candidates::Found]) -> Option<usize> {
+    let fit = |one: &candidates::Found| one.candidate.against.is_empty();
+    let allowed = |one: &candidates::Found| fit(one) && one.candidate.admission == Admission::Admitted;
+    found.iter().position(allowed).or_else(|| found.iter().position(fit))
 }
 
 /// The lines where there is nothing to go back to.

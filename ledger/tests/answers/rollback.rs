@@ -9,6 +9,8 @@ use lineal_ledger::answers::{
     },
 };
 
+use lineal_schemas::vocabulary::Payload;
+
 use super::*;
 use Restorable::{No, Unknown, Yes};
 
@@ -76,6 +78,44 @@ impl World {
         world.runs(&behind("weights-2", "pipeline-43"), 1);
         world
     }
+}
+
+/// The ledger's own decision about a model.
+fn decide(world: &World, model: &str, verdict: &str) {
+    let (digest, at) = (hash(model), world.clock.wall());
+    let set = format!(r#"[{{"components":[{{"role":"model","artifact":{{"digest":{{"sha256":"{digest}"}}}}}}]}}]"#);
+    let data = format!(
+        r#"{{"service":"{SERVICE}","servingSet":{set},"verdict":"{verdict}","treeSize":1,"judgedAt":"{at}","document":"{digest}"}}"#
+    );
+    let payload = Payload::parse("dev.lineal.gate.decided.v1", &data).unwrap();
+    world.ledger.as_ref().unwrap().say(SERVICE, payload).unwrap();
+    world.ledger.as_ref().unwrap().wait_for_index();
+}
+
+#[test]
+fn what_the_gate_allowed_is_chosen_before_what_nobody_asked_it_about() {
+    use lineal_ledger::answers::rollback::Admission::{Admitted, Refused, Unknown};
+    let mut world = World::begin();
+    for version in ["1", "2", "3", "4"] {
+        world.made(version);
+        world.runs(&serving(&format!("weights-{version}")), 2);
+    }
+    let told = |world: &World| {
+        let plan = world.plan();
+        let all: Vec<_> = plan.candidates.iter().map(|one| one.admission).collect();
+        (all, plan.choice.map(|choice| choice.candidate))
+    };
+    assert_eq!(told(&world), (vec![Unknown, Unknown, Unknown], Some(0)));
+    decide(&world, "weights-3", "undecided");
+    assert_eq!(told(&world), (vec![Unknown, Unknown, Unknown], Some(0)), "undecided says nothing");
+    decide(&world, "weights-3", "deny");
+    assert_eq!(told(&world), (vec![Refused, Unknown, Unknown], Some(1)));
+    decide(&world, "weights-1", "allow");
+    decide(&world, "weights-1", "deny");
+    assert_eq!(told(&world), (vec![Refused, Unknown, Admitted], Some(2)), "allowed once, it may come back");
+    let plan = world.plan_to(Some("model/wine/quality@3"));
+    let against = "was refused by the gate, and never allowed";
+    assert!(plan.warnings.iter().any(|warning| warning.contains(against)), "{:?}", plan.warnings);
 }
 
 fn part(role: &str, content: &str) -> String {

@@ -85,7 +85,7 @@ pub(super) fn find(
             warnings.push(format!("{} that ran before are left out", text::count(all.len() + 1, "serving set")));
             break;
         }
-        let admission = admission::of(reader, service, &one.sets);
+        let admission = admission::of(reader, service, &one.sets)?;
         let mut against = Vec::new();
         if one.seconds() < min_run_seconds {
             against.push(format!("ran for {} only", span(one.seconds())));
@@ -94,7 +94,7 @@ pub(super) fn find(
             against.push("has all of what runs now".to_owned());
         }
         if admission == Admission::Refused {
-            against.push("was refused by the gate".to_owned());
+            against.push("was refused by the gate, and never allowed".to_owned());
         }
         against.extend(troubled(reader, &one, &incidents)?);
         against.extend(flagged(reader, &one, &tainted)?);
