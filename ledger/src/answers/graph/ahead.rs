@@ -14,7 +14,7 @@ use crate::{answers::AnswerError, index::Mentions};
 pub(in crate::answers) const AHEAD: usize = 1024;
 
 /// Fewer are read faster by one core.
-pub(super) const WORTH_IT: usize = 8;
+pub(super) const WORTH_IT: usize = 4;
 
 impl Reader<'_> {
     /// Reads the events of these entries, where they are not at hand.

@@ -25,7 +25,7 @@ use lineal_schemas::{
 use super::{Edge, EdgeKind, End, Measurement, Node, NodeKind, described::Described, facts, measured};
 use crate::answers::{
     AnswerError, InListings, NamedDigest, flags,
-    graph::{Identity, Reader, Told, strong},
+    graph::{AHEAD, Identity, Reader, Told, strong},
     resolve::{Target, main_artifact},
     running::{
         all_digests,
@@ -162,13 +162,30 @@ impl<'r, 'v> Walk<'r, 'v> {
     }
 
     fn finish(mut self) -> Result<Walked, AnswerError> {
-        while let Some(step) = self.open.pop_front() {
-            match step {
-                Step::Artifact(at, identity) => self.artifact(at, identity.as_ref())?,
-                Step::Run(at, told) => self.run(at, &told)?,
+        while !self.open.is_empty() {
+            let some: Vec<Step> = self.open.drain(..self.open.len().min(AHEAD)).collect();
+            self.look_ahead(&some)?;
+            for step in some {
+                match step {
+                    Step::Artifact(at, identity) => self.artifact(at, identity.as_ref())?,
+                    Step::Run(at, told) => self.run(at, &told)?,
+                }
             }
         }
         Ok(self.walked)
+    }
+
+    /// Looks up and reads what the inputs of the next runs will need.
+    fn look_ahead(&mut self, next: &[Step]) -> Result<(), AnswerError> {
+        let mut inputs = Vec::new();
+        for step in next {
+            if let Step::Run(_at, told) = step
+                && let Payload::RunCompleted(run) = &told.payload
+            {
+                inputs.extend(run.inputs.iter().flatten().flat_map(|input| strong(&input.artifact)));
+            }
+        }
+        self.reader.look_ahead(inputs.into_iter())
     }
 }
 
