@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{index::store::StoreError, ledger::LedgerError, log::record::ReadError};
 
 mod about;
+mod admission;
 mod graph;
 mod incidents;
 mod listings;
@@ -44,6 +45,7 @@ pub mod timeline;
 pub mod trace;
 pub mod windows;
 
+pub use admission::{Admission, Gated, SetAdmission};
 pub use diff::{Diff, diff};
 pub use entries::{EntryAnswer, LogLine, get, log_line};
 pub use evals::{Evals, evals};

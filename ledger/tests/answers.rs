@@ -16,6 +16,8 @@ use lineal_ledger::{
 };
 use lineal_schemas::{digest::EventDigest, timestamp::Timestamp};
 
+#[path = "answers/admitted.rs"]
+mod admitted;
 #[path = "answers/diff.rs"]
 mod diff;
 #[path = "answers/evals.rs"]

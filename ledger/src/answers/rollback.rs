@@ -20,7 +20,6 @@ use super::{
 };
 use crate::ledger::View;
 
-mod admission;
 mod candidates;
 pub mod check;
 mod context;
@@ -29,7 +28,7 @@ pub mod patch;
 mod restored;
 mod standing;
 
-pub use admission::Admission;
+pub use super::admission::Admission;
 pub(super) use candidates::span;
 
 /// How long a serving set has run before it counts as one that works, where the asker says nothing.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AnswerError, AsOf, EventRef, NamedDigest, When,
+    admission::{Decisions, SetAdmission},
     flags::{self, Flag, Flagged, Tainted},
     graph::Reader,
     incidents,
@@ -141,6 +142,8 @@ pub struct SetState {
     pub instances: Option<u64>,
     /// The first observation of this part, without one that lacks it between.
     pub since: Timestamp,
+    /// What the gate decided about it.
+    pub admission: SetAdmission,
     /// What it consists of.
     pub components: Vec<ComponentState>,
 }
@@ -234,9 +237,11 @@ fn state(reader: &mut Reader<'_>, service: &str, tainted: &Tainted) -> Result<Op
         return Ok(Some(ended(reader, service, &newest)));
     };
     let mut serving_sets = Vec::new();
+    let decisions = Decisions::read(reader, service)?;
     for set in newest.sets() {
         let since = history.since(reader, |reader, seen| holds(reader, seen, set))?;
-        serving_sets.push(set_state(reader, set, since)?);
+        let admission = decisions.about_part(reader, set, newest.sets())?.admission(reader);
+        serving_sets.push(set_state(reader, set, since, admission)?);
     }
     let since = history.since(reader, |reader, seen| are_same(reader, seen, newest.sets()))?;
     Ok(Some(Found::State(Box::new(ServiceState {
@@ -316,10 +321,15 @@ pub(super) fn components(reader: &mut Reader<'_>, set: &ServedSet) -> Result<Vec
     set.components.iter().map(|component| component_state(reader, component)).collect()
 }
 
-fn set_state(reader: &mut Reader<'_>, set: &ServedSet, since: Timestamp) -> Result<SetState, AnswerError> {
+fn set_state(
+    reader: &mut Reader<'_>,
+    set: &ServedSet,
+    since: Timestamp,
+    admission: SetAdmission,
+) -> Result<SetState, AnswerError> {
     let components = components(reader, set)?;
     let share = set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned());
-    Ok(SetState { share, instances: set.instances.map(Count::get), since, components })
+    Ok(SetState { share, instances: set.instances.map(Count::get), since, admission, components })
 }
 
 fn component_state(reader: &mut Reader<'_>, component: &Component) -> Result<ComponentState, AnswerError> {

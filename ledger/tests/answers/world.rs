@@ -175,7 +175,14 @@ impl World {
 
     /// Somebody who registers policies, approves and waives, and one more who measures and takes back.
     pub(crate) fn with_approver(mut self) -> Self {
-        let says = ["policy.registered", "approval.granted", "approval.refused", "waiver.granted", "record.corrected"];
+        let says = [
+            "policy.registered",
+            "approval.granted",
+            "approval.refused",
+            "waiver.granted",
+            "gate.decided",
+            "record.corrected",
+        ];
         self.enrol(20, "approver", "approver", &says);
         self.enrol(
             21,
@@ -332,7 +339,7 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     }
 }
 
-fn filled(data: &str) -> String {
+pub(crate) fn filled(data: &str) -> String {
     let mut parts = data.split("DIGEST(");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {

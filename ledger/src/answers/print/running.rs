@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Colour, Style, as_of_line, at_moment, flagged, flagged_line, main_digest, signers};
 use crate::answers::{
+    Gated, SetAdmission,
     running::{ComponentState, Running, ServiceState, SetState, Status},
     text::{self, age},
 };
@@ -23,6 +24,10 @@ pub(in crate::answers) fn line(running: &Running) -> String {
                 if count(status) > 0 {
                     parts.push(format!("{} {what}", count(status)));
                 }
+            }
+            let refused = services.iter().filter(|service| !may_run(service)).count();
+            if refused > 0 {
+                parts.push(format!("{refused} NOT ADMITTED"));
             }
             let flagged = services.iter().filter(|service| !service.flagged.is_empty()).count();
             if flagged > 0 {
@@ -45,7 +50,43 @@ fn service_line(service: &ServiceState, running: &Running) -> String {
             format!("{name}  {models}  since {since} ({running_for}), observed {ago} ago, {}", requested(service))
         }
     };
-    line + &on_flagged(service)
+    line + &admitted(service) + &on_flagged(service)
+}
+
+fn may_run(service: &ServiceState) -> bool {
+    service.serving_sets.iter().all(|set| set.admission.gated.may_run())
+}
+
+/// `, ADMITTED (#5, policy/payments/fraud-prod)`; part by part where they differ.
+fn admitted(service: &ServiceState) -> String {
+    let each = || service.serving_sets.iter().map(|set| (set.share.as_deref(), admission(&set.admission)));
+    let mut said = each();
+    let Some((_share, first)) = said.next() else { return String::new() };
+    if said.all(|(_share, other)| other == first) {
+        return format!(", {first}");
+    }
+    let parts: Vec<String> = each().map(|(share, what)| format!("{} {what}", share.unwrap_or("a part"))).collect();
+    format!(", {}", parts.join(", "))
+}
+
+/// What the gate decided, as a line has it.
+pub(super) fn admission(admission: &SetAdmission) -> String {
+    let policy = admission.policy.as_ref().map_or_else(String::new, |policy| format!(", {policy}"));
+    let by = admission.decision.as_ref().map_or_else(String::new, |event| format!("#{}{policy}", event.index));
+    let reason = admission.reason.as_deref().unwrap_or("no reason");
+    let until = admission.until.map_or_else(|| "an unknown time".to_owned(), |until| until.to_string());
+    match admission.gated {
+        Gated::Admitted => format!("ADMITTED ({by})"),
+        Gated::Overridden => format!("ADMITTED BY OVERRIDE ({by}) for {reason}, until {until}"),
+        Gated::OverrideEnded => format!("NOT ADMITTED: the override ended {until} ({by})"),
+        Gated::Refused => {
+            let before = admission.allowed_before.as_ref();
+            let before = before.map_or_else(String::new, |event| format!(", allowed before (#{})", event.index));
+            format!("NOT ADMITTED: refused ({by}){before}")
+        }
+        Gated::Undecided => format!("NOT ADMITTED: the gate could not decide ({by})"),
+        Gated::NeverGated => "NOT ADMITTED: never gated".to_owned(),
+    }
 }
 
 /// `, on FLAGGED poisoned`, or nothing.
@@ -155,7 +196,8 @@ fn details(service: &ServiceState, style: Style, out: &mut Vec<String>) {
     for set in &service.serving_sets {
         let share = set.share.as_ref().map(|share| format!("share {share}"));
         let instances = set.instances.map(|count| format!("{count} instances"));
-        let head: Vec<String> = share.into_iter().chain(instances).chain([format!("since {}", set.since)]).collect();
+        let said = [format!("since {}", set.since), admission(&set.admission)];
+        let head: Vec<String> = share.into_iter().chain(instances).chain(said).collect();
         out.push(format!("  {}", head.join(", ")));
         for component in &set.components {
             let digest = component.digests.first().map(|digest| format!("{}:{}", digest.algorithm, digest.value));

@@ -14,9 +14,10 @@ use lineal_schemas::{
     },
 };
 
-use super::{Admission, Candidate, admission, now::SeenNow};
+use super::{Admission, Candidate, now::SeenNow};
 use crate::answers::{
     AnswerError,
+    admission::Decisions,
     flags::Tainted,
     graph::{Identity, Reader, Told},
     incidents::{self, Incident},
@@ -74,6 +75,7 @@ pub(super) fn find(
 ) -> Result<Past, AnswerError> {
     let tainted = Tainted::find(reader, MAX_TAINTED)?;
     let incidents = incidents::of_service(reader, service)?;
+    let decisions = Decisions::read(reader, service)?;
     let mut all = ran(reader, service)?;
     let mut found = Vec::new();
     let mut warnings = Vec::new();
@@ -85,7 +87,7 @@ pub(super) fn find(
             warnings.push(format!("{} that ran before are left out", text::count(all.len() + 1, "serving set")));
             break;
         }
-        let admission = admission::of(reader, service, &one.sets)?;
+        let admission = decisions.about(reader, &one.sets)?.ever();
         let mut against = Vec::new();
         if one.seconds() < min_run_seconds {
             against.push(format!("ran for {} only", span(one.seconds())));

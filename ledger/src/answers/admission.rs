@@ -1,0 +1,255 @@
+//! What the gate said of what serves: the one place where answers ask whether it was admitted.
+//!
+//! By the ledger's own decisions alone, about just the models of a serving set, or all of it where it has none. The newest
+//! that decided counts for what runs; for going back, as the gate's rollback clause has it, one that allowed it is enough,
+//! whatever was asked of it since. Promises that what no decision speaks of was never gated and not taken for admitted,
+//! and that an undecided one is no yes. Never judges: what a verdict would be now is the gate's part. (docs/ANSWERS.md)
+
+use std::rc::Rc;
+
+use lineal_gate::history::MAX_LAST;
+use lineal_schemas::{
+    timestamp::Timestamp,
+    vocabulary::{
+        Payload,
+        deployment::{Component, ComponentRole, ServedSet},
+        gate::{GateDecided, GateVerdict},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AnswerError, EventRef,
+    graph::{Reader, Told},
+};
+
+/// What a gate said of a serving set that could come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Admission {
+    /// A decision allowed it.
+    Admitted,
+    /// There were decisions, and none allowed it.
+    Refused,
+    /// No decision about it is on the record.
+    Unknown,
+}
+
+impl Admission {
+    /// As prose has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted by the gate",
+            Self::Refused => "REFUSED by the gate",
+            Self::Unknown => "no gate decision on the record",
+        }
+    }
+}
+
+/// Whether what serves was admitted, by the newest decision about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gated {
+    /// It was allowed.
+    Admitted,
+    /// It was denied, and somebody broke the glass, for a time that has not ended.
+    Overridden,
+    /// It was denied, and the time for which somebody broke the glass has ended.
+    OverrideEnded,
+    /// It was denied.
+    Refused,
+    /// The gate was asked, and could not decide: no yes.
+    Undecided,
+    /// No decision about it is on the record.
+    NeverGated,
+}
+
+impl Gated {
+    /// Whether it may run, as far as was decided.
+    pub const fn may_run(self) -> bool {
+        matches!(self, Self::Admitted | Self::Overridden)
+    }
+}
+
+/// What was decided about a part of what serves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetAdmission {
+    /// Whether it was admitted.
+    pub gated: Gated,
+    /// The decision that says so; absent where it was never gated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<EventRef>,
+    /// The policy that was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Why the glass was broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Until when it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Of what is refused now: the newest decision that had allowed it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_before: Option<EventRef>,
+}
+
+/// The ledger's own decisions about one service that had happened, the last said first; of its last [`MAX_LAST`].
+pub(super) struct Decisions(Vec<Rc<Told>>);
+
+/// What decisions say of one serving set: of each kind, the last said.
+#[derive(Default)]
+pub(super) struct Said {
+    pub(super) allowed: Option<Rc<Told>>,
+    pub(super) denied: Option<Rc<Told>>,
+    pub(super) undecided: Option<Rc<Told>>,
+}
+
+impl Decisions {
+    /// Reads them. One that was corrected is none, and so is what others say that a gate decided.
+    pub(super) fn read(reader: &mut Reader<'_>, service: &str) -> Result<Self, AnswerError> {
+        let own = reader.registry().ledger_source();
+        let size = reader.moment().size;
+        let mut indices = reader.view().index.beside(service)?;
+        indices.retain(|(index, kind)| *index < size && *kind == "gate.decided");
+        let mut all = Vec::new();
+        for (index, _kind) in indices.into_iter().rev().take(MAX_LAST) {
+            let Some(told) = reader.told(index)?.filter(|told| reader.has_happened(told)) else { continue };
+            if told.order().1 == own && told.corrected_by.is_none() {
+                all.push(told);
+            }
+        }
+        all.sort_by(|one, other| other.order().cmp(&one.order()));
+        Ok(Self(all))
+    }
+
+    /// Each with what it says, the last said first.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Rc<Told>, &GateDecided)> {
+        self.0.iter().filter_map(|told| decided(told).map(|decided| (told, decided)))
+    }
+
+    /// What they say of just these serving sets.
+    pub(super) fn about(&self, reader: &mut Reader<'_>, sets: &[ServedSet]) -> Result<Said, AnswerError> {
+        self.said(reader, |reader, decided| is_about(reader, &decided.serving_set, sets))
+    }
+
+    /// What they say of a part of what serves: of it alone, of all that serves, or where all was allowed, of it beside others.
+    pub(super) fn about_part(
+        &self,
+        reader: &mut Reader<'_>,
+        part: &ServedSet,
+        whole: &[ServedSet],
+    ) -> Result<Said, AnswerError> {
+        let part = std::slice::from_ref(part);
+        self.said(reader, |reader, decided| {
+            if is_about(reader, &decided.serving_set, part)? || is_about(reader, &decided.serving_set, whole)? {
+                return Ok(true);
+            }
+            for set in decided.serving_set.iter().filter(|_set| decided.verdict == GateVerdict::Allow) {
+                if is_about(reader, std::slice::from_ref(set), part)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    fn said(
+        &self,
+        reader: &mut Reader<'_>,
+        mut is_it: impl FnMut(&mut Reader<'_>, &GateDecided) -> Result<bool, AnswerError>,
+    ) -> Result<Said, AnswerError> {
+        let mut said = Said::default();
+        for (told, decided) in self.all() {
+            let place = match decided.verdict {
+                GateVerdict::Allow => &mut said.allowed,
+                GateVerdict::Deny => &mut said.denied,
+                GateVerdict::Undecided => &mut said.undecided,
+            };
+            if place.is_none() && is_it(reader, decided)? {
+                *place = Some(told.clone());
+            }
+        }
+        Ok(said)
+    }
+}
+
+impl Said {
+    /// The newest that allowed or denied it.
+    pub(super) fn last(&self) -> Option<&Rc<Told>> {
+        [&self.allowed, &self.denied].into_iter().flatten().max_by(|one, other| one.order().cmp(&other.order()))
+    }
+
+    /// Whether it may come back.
+    pub(super) const fn ever(&self) -> Admission {
+        match (&self.allowed, &self.denied) {
+            (Some(_), _) => Admission::Admitted,
+            (None, Some(_)) => Admission::Refused,
+            (None, None) => Admission::Unknown,
+        }
+    }
+
+    /// Whether it was admitted, and by which decision.
+    pub(super) fn admission(&self, reader: &Reader<'_>) -> SetAdmission {
+        let counts = self.last().or(self.undecided.as_ref());
+        let what = counts.and_then(|told| decided(told));
+        let glass = what.and_then(|decided| decided.overridden.as_ref());
+        let until = glass.and_then(|glass| glass.expires.timestamp());
+        let gated = match what.map(|decided| decided.verdict) {
+            None => Gated::NeverGated,
+            Some(GateVerdict::Undecided) => Gated::Undecided,
+            Some(GateVerdict::Allow) => Gated::Admitted,
+            Some(GateVerdict::Deny) if glass.is_none() => Gated::Refused,
+            Some(GateVerdict::Deny) if until.is_some_and(|until| until > reader.moment().at) => Gated::Overridden,
+            Some(GateVerdict::Deny) => Gated::OverrideEnded,
+        };
+        let before = self.allowed.as_ref().filter(|_allowed| gated == Gated::Refused);
+        SetAdmission {
+            gated,
+            decision: counts.map(|told| reader.event_ref(told)),
+            policy: what.and_then(|decided| decided.policy.as_ref()).map(|policy| policy.name.to_string()),
+            reason: glass.map(|glass| glass.reason.to_string()),
+            until,
+            allowed_before: before.map(|told| reader.event_ref(told)),
+        }
+    }
+}
+
+/// The decision that an event is.
+pub(super) fn decided(told: &Told) -> Option<&GateDecided> {
+    match &told.payload {
+        Payload::GateDecided(decided) => Some(decided),
+        _ => None,
+    }
+}
+
+/// Whether a decision was about just what is judged of serving sets.
+pub(super) fn is_about(
+    reader: &mut Reader<'_>,
+    decided: &[ServedSet],
+    sets: &[ServedSet],
+) -> Result<bool, AnswerError> {
+    let (theirs, ours) = (judged(decided), judged(sets));
+    Ok(!ours.is_empty() && are_in(reader, &theirs, &ours)? && are_in(reader, &ours, &theirs)?)
+}
+
+/// The models of serving sets; everything where there are none.
+pub(super) fn judged(sets: &[ServedSet]) -> Vec<&Component> {
+    let components = || sets.iter().flat_map(|set| &set.components);
+    let is_model = |part: &&Component| matches!(part.role, ComponentRole::Model | ComponentRole::Adapter);
+    let models: Vec<&Component> = components().filter(is_model).collect();
+    if models.is_empty() { components().collect() } else { models }
+}
+
+fn are_in(reader: &mut Reader<'_>, some: &[&Component], others: &[&Component]) -> Result<bool, AnswerError> {
+    for one in some {
+        let mut is_in = false;
+        for other in others {
+            is_in = is_in || reader.same(&one.artifact, &other.artifact)?;
+        }
+        if !is_in {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
