@@ -36,6 +36,7 @@ use attempts::Attempts;
 use incumbent::Incumbents;
 use lineage::Ancestry;
 use people::Words;
+pub use select::is_spoken_for;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]

@@ -26,6 +26,8 @@ mod evals;
 mod explain;
 #[path = "answers/findings.rs"]
 mod findings;
+#[path = "answers/findings_gated.rs"]
+mod findings_gated;
 #[path = "answers/flags.rs"]
 mod flags;
 #[path = "answers/gate.rs"]

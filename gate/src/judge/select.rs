@@ -2,7 +2,11 @@
 
 use std::rc::Rc;
 
-use lineal_schemas::vocabulary::{Payload, names::PolicyName, policy::PolicyText};
+use lineal_schemas::vocabulary::{
+    Payload,
+    names::{PolicyName, ServiceName},
+    policy::PolicyText,
+};
 
 use super::{Applied, Asked, Question};
 use crate::{
@@ -34,25 +38,16 @@ pub(super) fn policy<H: History>(history: &mut H, question: &Question) -> Result
     }))
 }
 
-/// Of the policies of the service's owners, the one that speaks for it. One that can't be read may speak for it.
+/// Whether a policy speaks for a service, or one that can't be read may.
+pub fn is_spoken_for<H: History>(history: &mut H, service: &ServiceName) -> Result<bool, H::Error> {
+    let (found, unread) = all(history, service)?;
+    Ok(!found.is_empty() || !unread.is_empty())
+}
+
+/// Of the policies of the service's owners, the one that speaks for it.
 fn speaking<H: History>(history: &mut H, question: &Question) -> Result<Result<Applied, String>, H::Error> {
-    let service = question.service.as_str();
-    let owners = owner(service.split('@').next().unwrap_or(service)).unwrap_or_default();
-    let (mut found, mut unread) = (Vec::new(), Vec::new());
-    let segments: Vec<&str> = owners.split('/').collect();
-    for count in 1..=segments.len() {
-        let own = segments.get(..count).unwrap_or_default().join("/");
-        for subject in history.subjects(&format!("policy/{own}/"))? {
-            if owner(&subject) != Some(&own) {
-                continue;
-            }
-            match newest(history, &subject)?.map(read) {
-                Some(Ok(applied)) if applied.policy.applies_to(&question.service) => found.push(applied),
-                Some(Err(why)) => unread.push(why),
-                Some(Ok(_)) | None => {}
-            }
-        }
-    }
+    let service = &question.service;
+    let (mut found, unread) = all(history, service)?;
     if let Some(why) = unread.into_iter().next() {
         return Ok(Err(why));
     }
@@ -64,6 +59,28 @@ fn speaking<H: History>(history: &mut H, question: &Question) -> Result<Result<A
             Err(format!("{} policies speak for {service}: {}; ask for one by name", names.len(), names.join(", ")))
         }
     })
+}
+
+/// The policies of the service's owners that speak for it, and why others can't be read: these may speak for it.
+fn all<H: History>(history: &mut H, service: &ServiceName) -> Result<(Vec<Applied>, Vec<String>), H::Error> {
+    let name = service.as_str();
+    let owners = owner(name.split('@').next().unwrap_or(name)).unwrap_or_default();
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    let segments: Vec<&str> = owners.split('/').collect();
+    for count in 1..=segments.len() {
+        let own = segments.get(..count).unwrap_or_default().join("/");
+        for subject in history.subjects(&format!("policy/{own}/"))? {
+            if owner(&subject) != Some(&own) {
+                continue;
+            }
+            match newest(history, &subject)?.map(read) {
+                Some(Ok(applied)) if applied.policy.applies_to(service) => found.push(applied),
+                Some(Err(why)) => unread.push(why),
+                Some(Ok(_)) | None => {}
+            }
+        }
+    }
+    Ok((found, unread))
 }
 
 /// The newest registration of a policy that had happened: by when the ledger took it.

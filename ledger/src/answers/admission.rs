@@ -123,6 +123,11 @@ impl Decisions {
         Ok(Self(all))
     }
 
+    /// Whether the gate was never asked about the service.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Each with what it says, the last said first.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Rc<Told>, &GateDecided)> {
         self.0.iter().filter_map(|told| decided(told).map(|decided| (told, decided)))

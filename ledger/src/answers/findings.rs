@@ -1,6 +1,6 @@
 //! `findings`: what is wrong with what runs and with the record of it, by rules that have names.
 //!
-//! A rule is a function (`findings/deployed.rs`, `made.rs`, `recorded.rs`) over what the other answers read; a finding
+//! A rule is a function (`findings/deployed.rs`, `admitted.rs`, `made.rs`, `recorded.rs`) over what the other answers read; a finding
 //! names the rule, what it is about, and the events that show it. Promises that a finding has the same id as long as it
 //! is about the same, and that what could not be looked at is said. Never takes silence for health. (docs/ANSWERS.md)
 
@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AnswerError, AsOf, EventRef, NamedDigest, When,
+    admission::Decisions,
     flags::Tainted,
+    gate,
     graph::Reader,
     print,
     running::{MAX_SERVICES, is_in},
 };
 use crate::ledger::View;
 
+mod admitted;
 mod deployed;
 mod draft;
 mod made;
@@ -186,13 +189,17 @@ fn all(
         gathered.undecided(format!("more is flagged than the {MAX_TAINTED} artifacts and runs that were looked at"));
     }
     let mut made = made::Made::default();
+    let is_used = gate::is_any_registered(reader)?;
     for service in reader.subjects("service/", MAX_SERVICES)? {
         if !environment.is_none_or(|wanted| is_in(&service, wanted)) {
             continue;
         }
         deployed::asked(reader, &service, &mut gathered)?;
+        let decisions = Decisions::read(reader, &service)?;
+        admitted::waiting(reader, &service, &decisions, &mut gathered)?;
         let Some(live) = deployed::Live::read(reader, &service)? else { continue };
         deployed::rules(reader, &live, is_production(&service), &mut gathered)?;
+        admitted::rules(reader, &live, &decisions, is_used, &mut gathered)?;
         made::rules(reader, &live, &tainted, &mut made, &mut gathered)?;
     }
     recorded::gaps(reader, &mut gathered)?;

@@ -4,7 +4,7 @@
 //! runs, and never lets anything run: that is for whoever asks. (docs/GATE.md)
 
 use lineal_gate::{
-    judge::{Asked, Question, judge},
+    judge::{Asked, Question, is_spoken_for, judge},
     verdict::{Outcome, Verdict},
 };
 use lineal_schemas::vocabulary::{
@@ -26,7 +26,7 @@ use crate::ledger::View;
 
 mod indexed;
 
-use indexed::Indexed;
+use indexed::{Indexed, MAX_POLICIES};
 
 /// The answer to `lineal gate`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -193,6 +193,24 @@ fn elsewhere(asked: &str) -> Option<Artifact> {
 
 fn unknown(asked: &str) -> AnswerError {
     AnswerError::Unknown { asked: asked.to_owned(), near: Vec::new() }
+}
+
+/// Whether a registered policy speaks for a service, or may.
+pub(super) fn is_gated(reader: &mut Reader<'_>, service: &str) -> Result<bool, AnswerError> {
+    let Ok(service) = service.parse() else { return Ok(false) };
+    is_spoken_for(&mut Indexed::new(reader), &service)
+}
+
+/// Whether any policy had been registered.
+pub(super) fn is_any_registered(reader: &mut Reader<'_>) -> Result<bool, AnswerError> {
+    let at = reader.moment().at;
+    for policy in reader.subjects("policy/", MAX_POLICIES)? {
+        let registered = reader.told_about(&policy, &["policy.registered"])?;
+        if registered.iter().any(|told| told.entry.received <= at) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What became of a rule, as a line has it.

@@ -7,7 +7,7 @@ use lineal_ledger::answers::{
 
 use super::*;
 
-fn findings(world: &World) -> Findings {
+pub(crate) fn findings(world: &World) -> Findings {
     let found = answers::findings(&world.view(), None, None, world.clock.wall()).unwrap();
     let json = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<Findings>(&json).unwrap(), found, "the JSON holds all of it");
@@ -18,28 +18,28 @@ fn findings(world: &World) -> Findings {
     found
 }
 
-fn rules(world: &World) -> Vec<Rule> {
+pub(crate) fn rules(world: &World) -> Vec<Rule> {
     findings(world).findings.iter().map(|finding| finding.rule).collect()
 }
 
-fn one(world: &World, rule: Rule) -> Finding {
+pub(crate) fn one(world: &World, rule: Rule) -> Finding {
     let mut found = findings(world).findings;
     found.retain(|finding| finding.rule == rule);
     assert_eq!(found.len(), 1, "{}", findings(world).to_text(Style::Plain));
     found.remove(0)
 }
 
-fn roles(finding: &Finding) -> Vec<&str> {
+pub(crate) fn roles(finding: &Finding) -> Vec<&str> {
     finding.evidence.iter().map(|evidence| evidence.role.as_str()).collect()
 }
 
-fn ask(world: &mut World, sets: &str) -> u64 {
+pub(crate) fn ask(world: &mut World, sets: &str) -> u64 {
     let data = format!(r#"{{"service":"{SERVICE}","servingSet":[{sets}],"door":"argo-cd"}}"#);
     world.send("deployer", "deployment.requested", SERVICE, &data)
 }
 
 /// Asked for, trained, registered and seen: nothing is the matter.
-fn sound() -> World {
+pub(crate) fn sound() -> World {
     let mut world = World::begin();
     world.snapshot("dataset/wine/red", "red", r#","version":"2026-11""#);
     world.train("run-1", "red", "weights-1");

@@ -12,7 +12,7 @@ use super::*;
 
 const HEAD: &str =
     "schema = 1\\nname = \\\"policy/wine/prod\\\"\\napplies = { service = \\\"service/wine/quality\\\" }\\n";
-const RULES: &str = "[lineage]\\nreach = [\\\"dataset.snapshotted\\\"]\\n[evaluation]\\ndisjoint_from_training = true\\n\
+pub(crate) const RULES: &str = "[lineage]\\nreach = [\\\"dataset.snapshotted\\\"]\\n[evaluation]\\ndisjoint_from_training = true\\n\
     independent_signer = true\\n[incumbent]\\nabsent = \\\"note\\\"\\n[[metric]]\\nname = \\\"accuracy\\\"\\n\
     better = \\\"higher\\\"\\nmin = \\\"0.9\\\"\\nmax_drop = \\\"0.01\\\"\\n[approval]\\ncount = 1\\nrole = \\\"model-risk\\\"\\n\
     [waivers]\\nrules = [\\\"approval\\\"]\\n[rollback]\\nallow = \\\"previously-admitted\\\"\\n[override]\\nexpires = \\\"4h\\\"\\n";
@@ -29,7 +29,7 @@ fn ask(world: &World, model: &str, when: impl Into<When>) -> Gate {
     gate
 }
 
-fn measure(world: &mut World, id: &str, model: &str, value: &str) -> (EventDigest, String) {
+pub(crate) fn measure(world: &mut World, id: &str, model: &str, value: &str) -> (EventDigest, String) {
     let shared = format!(
         r#""evaluationId":"{id}","model":{{"digest":{{"sha256":"DIGEST({model})"}}}},"harness":{{"name":"kit"}},"inputs":[{{"artifact":{{"digest":{{"sha256":"DIGEST(held-out)"}}}},"role":"test"}}]"#
     );
@@ -38,7 +38,7 @@ fn measure(world: &mut World, id: &str, model: &str, value: &str) -> (EventDiges
     (world.send_event("assessor", "evaluation.completed", "model/wine/quality", &results).1, results)
 }
 
-fn register(world: &mut World, rules: &str) {
+pub(crate) fn register(world: &mut World, rules: &str) {
     let data = format!(r#"{{"policy":"policy/wine/prod","text":"{HEAD}{rules}"}}"#);
     world.send("approver", "policy.registered", "policy/wine/prod", &data);
 }

@@ -31,7 +31,7 @@ use crate::answers::{
 };
 
 /// How long what was asked for may take to be seen.
-const GRACE_SECONDS: i64 = 15 * 60;
+pub(super) const GRACE_SECONDS: i64 = 15 * 60;
 
 /// Events that say what a version is.
 const NAMING: [&str; 3] = ["model.registered", "dataset.snapshotted", "transform.published"];
@@ -119,7 +119,7 @@ pub(super) fn asked(reader: &mut Reader<'_>, service: &str, gathered: &mut Gathe
     Ok(())
 }
 
-fn spellings(set: &ServedSet) -> Vec<String> {
+pub(super) fn spellings(set: &ServedSet) -> Vec<String> {
     let mut spelled: Vec<String> = set
         .components
         .iter()
@@ -129,7 +129,7 @@ fn spellings(set: &ServedSet) -> Vec<String> {
     spelled
 }
 
-fn part_named(reader: &mut Reader<'_>, set: &ServedSet) -> Result<String, AnswerError> {
+pub(super) fn part_named(reader: &mut Reader<'_>, set: &ServedSet) -> Result<String, AnswerError> {
     let named: Result<Vec<_>, _> = set.components.iter().map(|component| named(reader, &component.artifact)).collect();
     Ok(named?.join(" + "))
 }

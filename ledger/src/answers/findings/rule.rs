@@ -1,7 +1,6 @@
 //! The rules: a name each, how much it matters, what it says in words, and how to mend what it finds.
 //!
-//! A name is never used again for another rule. What a gate decided is not on the record as an event yet: where it will
-//! be, "admitted" stands beside "asked for" in the first two.
+//! A name is never used again for another rule.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,10 +50,22 @@ rules! {
     DigestMismatch = "digest-mismatch", Critical,
         "what was seen has the name, version or place of what was asked for, and another digest",
         "find out who put other bytes there; ask for artifacts by digest";
+    /// It runs, and the gate has refused it.
+    ObservedAfterRefusal = "observed-after-refusal", Critical,
+        "a part of what was seen was refused by the gate, and not allowed since",
+        "put back what was admitted (`lineal rollback-plan`), or find the evidence that is missing (`lineal gate`)";
     /// It runs, and nobody asked for it.
     ObservedNeverRequested = "observed-never-requested", High,
         "a part of what was seen was never asked for at this service, by a request or a rollback",
         "find out by which door it came; ask for it, or for what should run instead";
+    /// It runs, and the gate has let nobody through.
+    ObservedNeverAdmitted = "observed-never-admitted", High,
+        "a part of what was seen runs where the gate is asked, and the gate never decided about it",
+        "find out by which door it came; ask the gate about it (`lineal gate --record`), and put back what was admitted";
+    /// It runs because somebody broke the glass.
+    AdmittedByOverride = "admitted-by-override", High,
+        "a part of what was seen was denied, and runs because somebody broke the glass",
+        "find the evidence that is missing, or put back what was admitted, before the time ends";
     /// A rollback was declared, and what it left is back.
     RollbackUndone = "rollback-undone", High,
         "a rollback was declared after the request that stands, and what that request asks for runs again",
@@ -83,6 +94,14 @@ rules! {
     RequestedNeverObserved = "requested-never-observed", Medium,
         "what the standing request asks for was not seen within 15 minutes of it, nor since",
         "find out why it did not come up, or ask for what runs";
+    /// It was admitted, and does not run.
+    AdmittedNeverObserved = "admitted-never-observed", Medium,
+        "what the gate let through last was not seen within 15 minutes of it, nor since",
+        "find out why it did not come up; what was admitted and waits may go live at any time";
+    /// The rules were made when the numbers were known.
+    PolicyAfterEvaluation = "policy-after-evaluation", Medium,
+        "the policy that a live part was decided by was registered after the first evaluation that it judged",
+        "register a policy before anything is measured; `registered_before = true` makes the gate ask for it";
     /// It cannot be traced.
     LineageBroken = "lineage-broken", Medium,
         "something of what a live model was made from is missing: flags on it would not be seen",
@@ -103,6 +122,10 @@ rules! {
     ProducerGap = "producer-gap", Medium,
         "numbers of a source are missing below its last one: events were withheld or lost",
         "have the producer send what its outbox holds (`lineal-emit flush`)";
+    /// The gate is used, but not here.
+    Ungated = "ungated", Low,
+        "policies are registered, and none speaks for a service that runs in this environment, nor was the gate asked",
+        "register a policy that speaks for it (`lineal-emit policy`)";
     /// Events came long after they happened.
     LateArrival = "late-arrival", Low,
         "events arrived an hour or more after they happened: answers given between did not know them",

@@ -79,8 +79,8 @@ impl<'r, 'v> Indexed<'r, 'v> {
     }
 }
 
-/// The most policies of one owner that are looked at.
-const MAX_POLICIES: usize = 10_000;
+/// The most policies that are looked at.
+pub(super) const MAX_POLICIES: usize = 10_000;
 
 impl History for Indexed<'_, '_> {
     type Error = AnswerError;
