@@ -17,7 +17,9 @@ use serde_json::Value;
 const SERVICE: &str = "service/site/fraud@eu-1/prod";
 const MODEL: &str = "model/site/fraud";
 
-/// A record with data, two runs, two models, an evaluation, observations, a request and a flag.
+const POLICY: &str = "schema = 1\nname = \"policy/site/fraud\"\napplies = { service = \"service/site/fraud\" }\n";
+
+/// A record with data, two runs, two models, an evaluation, observations, a request, a flag, a policy and decisions.
 struct Site {
     home: LedgerHome,
     folder: PathBuf,
@@ -30,7 +32,7 @@ impl Site {
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("key.pem"), key(5).to_pem().unwrap().as_bytes()).unwrap();
         let roles = ["data", "trainer", "evaluator", "deployer", "observer", "approver"];
-        let names = ["dataset", "model", "job", "artifact", "service"].map(|kind| format!("{kind}/site/**"));
+        let names = ["dataset", "model", "job", "artifact", "service", "policy"].map(|kind| format!("{kind}/site/**"));
         let mut scope = vec!["--source", "https://site.example/**"];
         scope.extend(roles.iter().flat_map(|role| ["--role", role]));
         scope.extend(names.iter().flat_map(|name| ["--name", name.as_str()]));
@@ -74,7 +76,14 @@ impl Site {
         let flag = ["flag", "train/part-1.csv", "--category", "poisoned", "--reason", "label-flipping-found"];
         let more = ["--known-since", "2026-11-01T00:00:00Z", "--subject", "artifact/site/part-1"];
         self.emit(&[&flag[..], &more].concat());
+        fs::write(self.folder.join("policy.toml"), POLICY).unwrap();
+        self.emit(&["policy", "policy.toml"]);
         run(self.home.lineal("append").arg(self.folder.join("events.dsse"))).succeeded();
+        for (model, code) in [("model.bin", 0), ("s3://models/latest", 1)] {
+            let mut gate = self.home.lineal("gate");
+            gate.current_dir(&self.folder).args(["--model", model, "--service", SERVICE, "--record"]);
+            run(&mut gate).with_code(code);
+        }
     }
 
     fn emit(&self, command: &[&str]) {
@@ -98,6 +107,9 @@ impl Site {
 fn questions() -> Vec<(Vec<&'static str>, i32)> {
     vec![
         (vec!["running"], 0),
+        (vec!["gate", "--model", "model.bin", "--service", SERVICE], 0),
+        (vec!["gate", "--model", "s3://models/latest", "--service", SERVICE], 1),
+        (vec!["gate", "--model", "model.bin", "--service", "service/other/x@eu-1/prod"], 2),
         (vec!["running", "--env", "nowhere"], 1),
         (vec!["trace", SERVICE], 0),
         (vec!["trace", "model.bin"], 0),
