@@ -36,7 +36,10 @@ pub struct Asked {
     pub share: Option<Share>,
     /// What the spec does not say, a sentence each. With any, the components are not all that will run.
     pub unknown: Vec<String>,
+    /// Of these, what may be a model: with any, a model may serve that is not among the components.
+    pub unknown_models: Vec<String>,
     owner: Owner,
+    serves_a_model: bool,
 }
 
 impl Asked {
@@ -47,7 +50,12 @@ impl Asked {
         let missing = |at: &str| ObjectError::Missing { at: at.to_owned() };
         let api_version = text(object, &["apiVersion"])?.ok_or_else(|| missing("apiVersion"))?;
         let kind = text(object, &["kind"])?.ok_or_else(|| missing("kind"))?;
-        let mut parts = Parts::default();
+        // A pod says what made it; everything else makes pods, and names them.
+        let owner = match (group(api_version), kind) {
+            ("", "Pod") => Owner::of(object, &metadata)?,
+            _ => Owner::of_workload(object, &metadata)?,
+        };
+        let mut parts = Parts { owner, ..Parts::default() };
         match (group(api_version), kind) {
             ("", "Pod") => parts.pod(object, &["spec"], ComponentRole::Image)?,
             ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
@@ -58,15 +66,27 @@ impl Asked {
             ("mlops.seldon.io", "Model") => parts.seldon(object)?,
             _ => return Err(ObjectError::UnknownKind { api_version: api_version.to_owned(), kind: kind.to_owned() }),
         }
+        parts.miss_models();
+        let is_platform = matches!(group(api_version), "serving.kserve.io" | "mlops.seldon.io");
+        let components = ordered(parts.components);
+        let has_model =
+            components.iter().any(|part| matches!(part.role, ComponentRole::Model | ComponentRole::Adapter));
         Ok(Self {
             kind: kind.to_owned(),
             namespace: metadata.namespace.to_owned(),
             name: metadata.name.to_owned(),
-            components: ordered(parts.components),
+            serves_a_model: is_platform || has_model || parts.names_a_model || parts.owner.is_declared(),
+            components,
             share: parts.share,
             unknown: parts.unknown,
-            owner: Owner::of_workload(object, &metadata)?,
+            unknown_models: parts.unknown_models,
+            owner: parts.owner,
         })
+    }
+
+    /// Whether it says itself that it serves a model: by its kind, by a model among its parts, or by an annotation of ours.
+    pub const fn serves_a_model(&self) -> bool {
+        self.serves_a_model
     }
 
     /// The service that it is a workload of, by the rules that its pods are named by; nothing where it can have no name.
@@ -87,15 +107,39 @@ struct Parts {
     components: Vec<Component>,
     share: Option<Share>,
     unknown: Vec<String>,
+    unknown_models: Vec<String>,
+    names_a_model: bool,
+    containers: Vec<String>,
+    owner: Owner,
 }
 
 impl Parts {
+    /// Notes something that may be a model and is not in the spec.
+    fn hide(&mut self, unknown: String) {
+        self.unknown.push(unknown.clone());
+        self.unknown_models.push(unknown);
+    }
+
+    /// A container that is said to hold the model, and is in no spec, holds something that is not known.
+    fn miss_models(&mut self) {
+        for name in self.owner.models.clone() {
+            if !self.containers.contains(&name) {
+                self.hide(format!("container `{}`, which is said to hold the model", shown(&name)));
+            }
+        }
+    }
+
     /// A pod spec at a path; nothing where there is none.
     fn pod(&mut self, holder: &Value, path: &[&str], role: ComponentRole) -> Result<(), ObjectError> {
         let Some(spec) = object(holder, path)? else { return Ok(()) };
         for container in Container::all(spec)? {
+            self.containers.push(container.name.to_owned());
+            let role = self.owner.role_of(&container, role);
             match container.image {
-                Some(image) => self.image(container.role(role), image),
+                Some(image) => self.image(role, image),
+                None if role == ComponentRole::Model => {
+                    self.hide(format!("container `{}` has no image", container.name))
+                }
                 None => self.unknown.push(format!("container `{}` has no image", container.name)),
             }
             for (role, uri) in container.downloads()? {
@@ -122,7 +166,7 @@ impl Parts {
             None => self.template(object),
             Some(name) => {
                 let kind = text(object, &["spec", "workloadRef", "kind"])?.unwrap_or("workload");
-                self.unknown.push(format!("the template is that of the {kind} `{name}`"));
+                self.hide(format!("the template is that of the {kind} `{name}`"));
                 Ok(())
             }
         }
@@ -147,6 +191,10 @@ impl Parts {
     fn image(&mut self, role: ComponentRole, reference: &str) {
         match asked_image(reference) {
             Some(image) => self.components.push(component(role, image)),
+            None if role == ComponentRole::Model => {
+                self.names_a_model = true;
+                self.hide(format!("`{}` is no image", shown(reference)));
+            }
             None => self.unknown.push(format!("`{}` is no image", shown(reference))),
         }
     }
@@ -154,7 +202,10 @@ impl Parts {
     fn storage(&mut self, role: ComponentRole, uri: &str) {
         match asked_model(uri) {
             Some(model) => self.components.push(component(role, model)),
-            None => self.unknown.push(format!("`{}` is no address of a model", shown(uri))),
+            None => {
+                self.names_a_model = true;
+                self.hide(format!("`{}` is no address of a model", shown(uri)));
+            }
         }
     }
 
@@ -163,7 +214,7 @@ impl Parts {
         for item in list(holder, path)? {
             match text(item, &["uri"])? {
                 Some(uri) => self.storage(role, uri),
-                None => self.unknown.push(format!("an item of `{}` has no uri", path.join("."))),
+                None => self.hide(format!("an item of `{}` has no uri", path.join("."))),
             }
         }
         Ok(())

@@ -48,6 +48,7 @@ fn instance(container: &Value, images: &BTreeMap<&str, &Value>) -> Result<Instan
         workload: label(service)?.unwrap_or(name).to_owned(),
         part: None,
         declared: label(SERVICE)?.map(str::to_owned),
+        models: Vec::new(),
     };
     let (mut components, mut unknown) = (Vec::new(), Vec::new());
     if runs {

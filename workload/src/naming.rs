@@ -9,10 +9,16 @@ use std::collections::BTreeMap;
 use lineal_schemas::vocabulary::{deployment::ComponentRole, names::ServiceBaseName};
 use serde_json::Value;
 
-use crate::object::{Metadata, ObjectError, list, text};
+use crate::{
+    containers::Container,
+    object::{Metadata, ObjectError, list, text},
+};
 
 /// The annotation with which a pod says its service: `payments/fraud`.
 pub const SERVICE: &str = "lineal.dev/service";
+
+/// The annotation that says which containers' images hold a model, by their names: `main`, or several with commas between.
+pub const MODEL: &str = "lineal.dev/model";
 
 /// Names that say on a pod which object of a serving platform it belongs to.
 const PLATFORMS: [&str; 2] = ["serving.kserve.io/inferenceservice", "serving.knative.dev/service"];
@@ -24,7 +30,7 @@ const HASHES: [&str; 2] = ["pod-template-hash", "rollouts-pod-template-hash"];
 const SYSTEM: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 
 /// What a pod belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Owner {
     /// The namespace.
     pub namespace: String,
@@ -36,6 +42,8 @@ pub struct Owner {
     pub part: Option<String>,
     /// What the pod's own annotation says.
     pub(crate) declared: Option<String>,
+    /// The containers whose images hold a model, as its annotation says.
+    pub(crate) models: Vec<String>,
 }
 
 impl Owner {
@@ -59,6 +67,7 @@ impl Owner {
             workload,
             part: metadata.label("component")?.map(str::to_owned),
             declared: metadata.annotation(SERVICE)?.map(str::to_owned),
+            models: names(metadata.annotation(MODEL)?),
         })
     }
 
@@ -72,7 +81,8 @@ impl Owner {
             Some(name) => name,
             None => platform(metadata)?.unwrap_or(metadata.name),
         };
-        Ok(Self::named(metadata.namespace, workload, declared))
+        let models = names(carried.annotation(MODEL)?.or(metadata.annotation(MODEL)?));
+        Ok(Self { models, ..Self::named(metadata.namespace, workload, declared) })
     }
 
     /// What is known by its names alone, and not by a pod.
@@ -83,7 +93,21 @@ impl Owner {
             workload: workload.to_owned(),
             part: None,
             declared: declared.map(str::to_owned),
+            models: Vec::new(),
         }
+    }
+
+    /// What the image of a container is: what an annotation says of it, else what its name or its place does.
+    pub(crate) fn role_of(&self, container: &Container<'_>, otherwise: ComponentRole) -> ComponentRole {
+        if self.models.iter().any(|name| name == container.name) {
+            return ComponentRole::Model;
+        }
+        container.role(otherwise)
+    }
+
+    /// Whether one of our annotations says that it serves a model.
+    pub(crate) fn is_declared(&self) -> bool {
+        self.declared.is_some() || !self.models.is_empty()
     }
 
     /// What the images of such a pod are, where nothing about the container says it.
@@ -172,6 +196,12 @@ impl Naming {
         let of = self.mapped.get(namespace).unwrap_or(namespace);
         base_name(&format!("{of}/{workload}"))
     }
+}
+
+/// The names in a list with commas between them.
+fn names(list: Option<&str>) -> Vec<String> {
+    let names = list.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
 }
 
 fn base_name(path: &str) -> Option<ServiceBaseName> {

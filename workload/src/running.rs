@@ -161,7 +161,7 @@ impl Reading<'_> {
     /// Containers that run or have run: an init container is done, and what it did is still there.
     fn images(&mut self, containers: &[Container<'_>], statuses: &Statuses<'_>) {
         for container in containers {
-            let role = container.role(self.owner.role());
+            let role = self.owner.role_of(container, self.owner.role());
             let status = statuses.of(container);
             let image_id = status.and_then(|status| status.image_id);
             let Some(reference) = status.and_then(|status| running_reference(container, &status)) else {

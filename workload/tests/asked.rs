@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use lineal_schemas::vocabulary::deployment::{Binding, Component};
-use lineal_workload::{asked::Asked, naming::Naming, object::ObjectError};
+use lineal_workload::{asked::Asked, naming::Naming, object::ObjectError, running::Instance};
 use serde_json::{Value, json};
 
 const HEX: &str = "4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f";
@@ -187,4 +187,50 @@ fn an_object_of_a_mebibyte_is_read() {
     let object = deployment(json!({"containers": (0..5_000).map(container).collect::<Vec<_>>()}));
     assert!(object.to_string().len() > 1024 * 1024);
     assert_eq!(asked(&object).0.len(), 5_000);
+}
+
+#[test]
+fn an_annotation_says_which_container_holds_the_model_when_it_is_asked_for_and_when_it_runs() {
+    let image = format!("r.io/fraud@sha256:{HEX}");
+    let spec = json!({"containers": [{"name": "main", "image": image}, {"name": "proxy", "image": "r.io/proxy:1"}]});
+    let metadata = json!({"name": "fraud-x", "namespace": "prod", "annotations": {"lineal.dev/model": "main"}});
+    let template = json!({"metadata": metadata, "spec": spec});
+    let mut object = deployment(spec.clone());
+    let plain = Asked::read(&object).unwrap();
+    assert!(!plain.serves_a_model());
+    object["spec"]["template"] = template;
+    let says = Asked::read(&object).unwrap();
+    assert!(says.serves_a_model());
+    let roles = |components: &[Component]| components.iter().map(|part| part.role.as_str()).collect::<Vec<_>>();
+    assert_eq!(roles(&says.components), ["model", "image"]);
+    let status = |name: &str| json!({"name": name, "image": "x", "imageID": format!("x@sha256:{HEX}"), "state": {"running": {}}});
+    let pod =
+        json!({"metadata": metadata, "spec": spec, "status": {"containerStatuses": [status("main"), status("proxy")]}});
+    assert_eq!(roles(&Instance::read(&pod).unwrap().components), ["model", "image"]);
+    object["spec"]["template"]["metadata"]["annotations"]["lineal.dev/model"] = json!("main, mian");
+    let misspelt = Asked::read(&object).unwrap();
+    assert_eq!(misspelt.unknown_models, ["container `mian`, which is said to hold the model"]);
+}
+
+#[test]
+fn what_may_be_a_model_and_is_in_no_spec_is_told_apart_from_an_image_that_something_picks() {
+    let hidden = |object: &Value| Asked::read(object).unwrap().unknown_models.len();
+    let model = |model: Value| kserve("InferenceService", json!({"predictor": {"model": model}}));
+    assert_eq!(hidden(&model(json!({"storageUri": "s3://m/1"}))), 0, "the image of the runtime is no model");
+    assert_eq!(hidden(&model(json!({"storage": {"path": "m/1"}}))), 1);
+    assert_eq!(hidden(&model(json!({"storageUri": "nowhere"}))), 1);
+    let based = json!({"model": {"uri": "hf://a/b"}, "baseRefs": [{"name": "gpu"}]});
+    assert_eq!(hidden(&kserve("LLMInferenceService", based)), 1);
+}
+
+#[test]
+fn a_pod_is_named_by_what_made_it() {
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "fraud-5d8-", "namespace": "prod",
+        "labels": {"pod-template-hash": "5d8"},
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "fraud-5d8", "controller": true}]},
+        "spec": {"containers": [{"name": "main", "image": "r.io/fraud:1"}]}});
+    let name = |pod: &Value| Asked::read(pod).unwrap().service(&Naming::default()).unwrap().to_string();
+    assert_eq!(name(&pod), "service/prod/fraud");
+    pod["metadata"].as_object_mut().unwrap().remove("ownerReferences");
+    assert_eq!(name(&pod), "service/prod/fraud-5d8-");
 }

@@ -36,7 +36,7 @@ pub(super) fn inference_service(service: &Value, parts: &mut Parts) -> Result<()
 fn implementation(model: &Value, member: &str, parts: &mut Parts) -> Result<(), ObjectError> {
     match (text(model, &["storageUri"])?, text(model, &["storage", "path"])?) {
         (Some(uri), _) => parts.storage(ComponentRole::Model, uri),
-        (None, Some(path)) => parts.unknown.push(format!("the address of the model: `{path}` in a configured storage")),
+        (None, Some(path)) => parts.hide(format!("the address of the model: `{path}` in a configured storage")),
         (None, None) => {}
     }
     match text(model, &["image"])? {
@@ -67,7 +67,7 @@ pub(super) fn llm_inference_service(service: &Value, parts: &mut Parts) -> Resul
     let bases = list(service, &["spec", "baseRefs"])?;
     for base in bases {
         let name = text(base, &["name"])?.unwrap_or("without a name");
-        parts.unknown.push(format!("what the base `{name}` adds"));
+        parts.hide(format!("what the base `{name}` adds"));
     }
     match text(service, &["spec", "model", "uri"])? {
         Some(uri) => parts.storage(ComponentRole::Model, uri),
