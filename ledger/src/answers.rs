@@ -44,6 +44,7 @@ pub mod schemas;
 pub mod timeline;
 pub mod trace;
 pub mod windows;
+pub mod workload;
 
 pub use admission::{Admission, Gated, SetAdmission};
 pub use diff::{Diff, diff};
@@ -51,7 +52,7 @@ pub use entries::{EntryAnswer, LogLine, get, log_line};
 pub use evals::{Evals, evals};
 pub use explain::{Explanation, explain};
 pub use findings::{Findings, findings};
-pub use gate::{Gate, GateQuestion, gate, gate_set};
+pub use gate::{Gate, GateQuestion, gate, gate_again, gate_set};
 pub use impact::{Impact, impact};
 pub use key_impact::{KeyImpact, key_impact};
 pub use keys::keys;

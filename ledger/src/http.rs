@@ -27,18 +27,26 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use crate::{attachments::Attachments, data_dir::DataDir, ledger::Ledger, local, nats, storage::Storage};
+use crate::{
+    answers::workload::Clusters, attachments::Attachments, data_dir::DataDir, ledger::Ledger, local, nats,
+    storage::Storage,
+};
 
 mod admin;
+mod admission;
 mod answers;
 mod attachments;
 mod body;
 mod events;
 mod gate;
+mod gatekeeper;
 mod health;
 mod receipts;
 mod status;
 mod tiles;
+mod tls;
+
+pub use tls::{Tls, TlsError};
 
 use health::Metrics;
 use status::{Problem, respond};
@@ -59,6 +67,19 @@ struct Shared {
     nats: OnceLock<Arc<nats::Status>>,
     many: Semaphore,
     uploads: Semaphore,
+    clusters: Clusters,
+    turns: admission::Turns,
+}
+
+/// How a server is set up.
+#[derive(Debug, Default)]
+pub struct Serving {
+    /// The public address, whose port may be 0 for any; none for the local socket alone.
+    pub http: Option<SocketAddr>,
+    /// What the public address speaks TLS with; plain HTTP without.
+    pub tls: Option<Tls>,
+    /// Which clusters may ask about their objects.
+    pub clusters: Clusters,
 }
 
 type App = Arc<Shared>;
@@ -68,14 +89,15 @@ type App = Arc<Shared>;
 pub struct Server {
     app: App,
     tcp: Option<TcpListener>,
+    tls: Option<Tls>,
     socket: UnixListener,
     socket_path: PathBuf,
 }
 
 impl Server {
-    /// Takes the addresses: the local socket of `dir`, and `http`, whose port may be 0 for any.
-    pub async fn bind(ledger: Arc<Ledger>, dir: &DataDir, http: Option<SocketAddr>) -> io::Result<Self> {
-        let tcp = match http {
+    /// Takes the addresses: the local socket of `dir`, and the public one.
+    pub async fn bind(ledger: Arc<Ledger>, dir: &DataDir, serving: Serving) -> io::Result<Self> {
+        let tcp = match serving.http {
             Some(address) => Some(TcpListener::bind(address).await?),
             None => None,
         };
@@ -87,9 +109,12 @@ impl Server {
             nats: OnceLock::new(),
             many: Semaphore::new(events::MANY_AT_ONCE),
             uploads: Semaphore::new(attachments::UPLOADS_AT_ONCE),
+            clusters: serving.clusters,
+            turns: admission::Turns::default(),
         };
         let socket_path = dir.socket();
-        Ok(Self { app: Arc::new(shared), tcp, socket: local::bind(&socket_path)?, socket_path })
+        let (tls, socket) = (serving.tls, local::bind(&socket_path)?);
+        Ok(Self { app: Arc::new(shared), tcp, tls, socket, socket_path })
     }
 
     /// The TCP address, with the port that was taken.
@@ -119,14 +144,17 @@ impl Server {
             .with_graceful_shutdown(stopped(stopping.subscribe()));
         let public = async {
             let Some(tcp) = self.tcp else { return Ok(()) };
+            let router = router().with_state(self.app.clone());
+            if let Some(tls) = self.tls {
+                let secured = axum::serve(tls.over(tcp)?, router);
+                return secured.with_graceful_shutdown(stopped(stopping.subscribe())).await;
+            }
             let tcp = tcp.tap_io(|stream| {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "answers of this connection may be late");
                 }
             });
-            axum::serve(tcp, router().with_state(self.app.clone()))
-                .with_graceful_shutdown(stopped(stopping.subscribe()))
-                .await
+            axum::serve(tcp, router).with_graceful_shutdown(stopped(stopping.subscribe())).await
         };
         let serving = async { tokio::try_join!(local, public).map(|((), ())| ()) };
         tokio::pin!(serving);
@@ -160,6 +188,8 @@ fn router() -> Router<App> {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .merge(answers::routes())
+        .merge(admission::routes())
+        .merge(gatekeeper::routes())
         .fallback(nowhere)
 }
 
@@ -191,6 +221,9 @@ GET  /v1/windows?x=<name>       from when to when it served
 GET  /v1/rollback-plan?x=<service>  what it can go back to
      [&at=<time>]               ... at that moment, as in 2026-11-24T03:12:00Z or 03:12
      [&knownAt=<time or index>] ... as it was known then
+GET  /v1/verdict?model=<name>&service=<service>  whether it may run; POST takes JSON
+POST /v1/admission[/<cluster>/<environment>]  an AdmissionReview of Kubernetes
+POST /v1/gatekeeper             a ProviderRequest of Gatekeeper
 GET  /v1/entries/<index or id>  one entry
 GET  /v1/keys                   who may say what
 GET  /v1/schemas/<name>         the JSON Schema of an answer, as running.v1.json

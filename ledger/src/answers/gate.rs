@@ -7,17 +7,21 @@ use lineal_gate::{
     judge::{Asked, Question, is_spoken_for, judge},
     verdict::{Outcome, Verdict},
 };
-use lineal_schemas::vocabulary::{
-    artifact::Artifact,
-    deployment::{ComponentRole, ServedSet},
-    gate::{GateDecided, GateVerdict},
-    names::ServiceName,
+use lineal_schemas::{
+    timestamp::Timestamp,
+    vocabulary::{
+        Payload,
+        artifact::Artifact,
+        deployment::{ComponentRole, ServedSet},
+        gate::{GateDecided, GateVerdict},
+        names::{Id, ServiceName},
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    AnswerError, AsOf, When,
+    AnswerError, AsOf, Known, When,
     graph::Reader,
     print,
     resolve::{self, Target, main_artifact},
@@ -105,6 +109,40 @@ pub fn gate_set(view: &View, question: &Question, when: impl Into<When>) -> Resu
     let mut reader = reader(view, when)?;
     let verdict = judge(&mut Indexed::new(&mut reader), question)?;
     Ok(answer(verdict, as_of(&reader, when)))
+}
+
+/// The verdict that the ledger recorded for a request of a tool about the same serving set, made again as it was then, with
+/// its entry. Only decisions that were taken at `since` or later are looked at.
+pub fn gate_again(
+    view: &View,
+    question: &Question,
+    request: &Id,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Option<(u64, Gate)>, AnswerError> {
+    let mut reader = Reader::new(view, now.into())?;
+    let history = Indexed::new(&mut reader);
+    for index in history.entries(question.service.as_str(), &["gate.decided"])?.into_iter().rev() {
+        let Some(told) = history.reader.told(index)? else { continue };
+        if told.entry.received < since {
+            break;
+        }
+        let Payload::GateDecided(decided) = &told.payload else { continue };
+        let is_it = decided.request.as_ref() == Some(request) && decided.serving_set == question.serving_set;
+        if !is_it || told.order().1 != history.reader.registry().ledger_source() {
+            continue;
+        }
+        let known = decided.tree_size.get().checked_sub(1).map(Known::Entry);
+        let at = decided.judged_at.timestamp();
+        return Ok(Some((index, gate_set(view, question, When { now, at, known })?)));
+    }
+    Ok(None)
+}
+
+/// Whether a registered policy speaks for a service, or may: one that can't be read.
+pub fn has_policy(view: &View, service: &ServiceName, when: When) -> Result<bool, AnswerError> {
+    let mut reader = reader(view, when)?;
+    is_spoken_for(&mut Indexed::new(&mut reader), service)
 }
 
 /// A verdict has a moment in any case: ages and ends are counted at it.

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     process::ExitCode,
     sync::{
         Arc,
@@ -11,14 +12,16 @@ use std::{
 };
 
 use clap::Args;
-use lineal_schemas::trust::Trust;
+use lineal_schemas::{trust::Trust, vocabulary::names::EnvironmentName};
+use lineal_workload::naming::Naming;
 use tokio::sync::watch;
 
 use super::{Failure, Place, access, note};
 use crate::{
+    answers::workload::Clusters,
     clock::SystemClock,
     data_dir::DataDir,
-    http::Server,
+    http::{Server, Serving, Tls},
     ledger::{Ledger, Settings, is_signed_by},
     nats::{self, Nats, NatsError},
     scrub::{Scrub, Scrubbed},
@@ -29,7 +32,7 @@ const NATS_GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lineal serve --dir ledger --http 127.0.0.1:7311\n  lineal serve --dir ledger --nats nats://127.0.0.1:4222 --nats-creds ledger.creds\n  curl http://127.0.0.1:7311/checkpoint\n\nPOST /events takes CloudEvents (structured mode) with Lineal-Signature headers, or DSSE envelopes, one a line.\nSet LINEAL_LOG=debug to hear more."
+    after_help = "Examples:\n  lineal serve --dir ledger --http 127.0.0.1:7311\n  lineal serve --dir ledger --nats nats://127.0.0.1:4222 --nats-creds ledger.creds\n  lineal serve --dir ledger --http 0.0.0.0:7443 --tls-cert tls.crt --tls-key tls.key --environment environment/eu-1/prod\n  curl http://127.0.0.1:7311/checkpoint\n\nPOST /events takes CloudEvents (structured mode) with Lineal-Signature headers, or DSSE envelopes, one a line.\nSet LINEAL_LOG=debug to hear more."
 )]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -37,10 +40,42 @@ pub(super) struct Serve {
     /// The address to serve on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7311")]
     http: SocketAddr,
+    #[command(flatten)]
+    faces: Faces,
     #[command(flatten, next_help_heading = "NATS")]
     connection: nats::Connection,
     #[command(flatten)]
     stream: nats::StreamSettings,
+}
+
+/// How clusters ask.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Clusters")]
+struct Faces {
+    /// Speak TLS on that address, with this certificate and those that certify it (PEM); read when the ledger starts
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Answer the API server of this place, and record what is decided for it; repeatable
+    #[arg(long = "environment", value_name = "environment/CLUSTER/ENVIRONMENT")]
+    environments: Vec<EnvironmentName>,
+    /// What services are called there, as `lineal-emit observe` has it: NAMESPACE=OWNER, or NAMESPACE/WORKLOAD=OWNER/NAME;
+    /// repeatable
+    #[arg(long = "map", value_name = "FROM=TO", requires = "environments")]
+    mapped: Vec<String>,
+}
+
+impl Faces {
+    fn serving(self, http: SocketAddr) -> Result<Serving, Failure> {
+        let pair = self.tls_cert.zip(self.tls_key);
+        let tls = pair.map(|(certificate, key)| Tls::read(&certificate, &key)).transpose().map_err(|error| {
+            Failure::new(error.to_string()).hint("--tls-cert and --tls-key take PEM files that belong together")
+        })?;
+        let naming = Naming::new(Vec::new(), &self.mapped).map_err(Failure::new)?;
+        Ok(Serving { http: Some(http), tls, clusters: Clusters { environments: self.environments, naming } })
+    }
 }
 
 impl Serve {
@@ -72,10 +107,13 @@ impl Serve {
 impl Serve {
     /// Serves until the program is told to stop, or NATS can't be used as it is set up.
     async fn serve(self, ledger: &Arc<Ledger>, dir: &DataDir) -> Result<(), Failure> {
+        let http = self.http;
         let in_use = |error: std::io::Error| {
-            Failure::new(format!("serving on {}: {error}", self.http)).hint("is another program using that address?")
+            Failure::new(format!("serving on {http}: {error}")).hint("is another program using that address?")
         };
-        let server = Server::bind(ledger.clone(), dir, Some(self.http)).await.map_err(in_use)?;
+        let serving = self.faces.serving(self.http)?;
+        let scheme = if serving.tls.is_some() { "https" } else { "http" };
+        let server = Server::bind(ledger.clone(), dir, serving).await.map_err(in_use)?;
         let (stop, stopping) = watch::channel(false);
         let nats = if self.connection.nats.is_empty() {
             None
@@ -87,7 +125,7 @@ impl Serve {
             Some(tokio::spawn(nats.run(stopping.clone())))
         };
         if let Some(address) = server.address() {
-            tracing::info!("listening on http://{address}");
+            tracing::info!("listening on {scheme}://{address}");
         }
         let http = server.run(async move {
             let mut stopping = stopping;

@@ -89,7 +89,7 @@ async fn decided(app: &App, question: GateQuestion, query: Option<String>) -> Re
 }
 
 /// A record that stands still may lack the flag that would stop a model: then nothing is decided about now.
-fn goes_on(ledger: &Ledger, when: When) -> Result<(), Problem> {
+pub(super) fn goes_on(ledger: &Ledger, when: When) -> Result<(), Problem> {
     if when.at.is_some() || when.known.is_some() {
         return Ok(());
     }
@@ -119,6 +119,6 @@ fn read(body: &[u8]) -> Result<GateQuestion, Problem> {
     members.question().map_err(malformed)
 }
 
-const fn malformed(why: String) -> Problem {
+pub(super) const fn malformed(why: String) -> Problem {
     Problem::Answer(AnswerError::Question(why))
 }

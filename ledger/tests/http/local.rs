@@ -12,7 +12,7 @@ use lineal_ledger::{
     answers::{self, Known, When},
     client::{Client, ClientError},
     data_dir::{self, Beginning, DataDir},
-    http::Server,
+    http::{Server, Serving},
     ledger::{Ledger, Settings, read_only},
 };
 use lineal_schemas::{digest::EventDigest, dsse::Signed, timestamp::Timestamp};
@@ -240,7 +240,7 @@ fn a_data_directory_deep_down_has_a_socket_too() {
     let clock = Arc::new(StoppedClock(AtomicI64::new(now.as_millis())));
     let ledger = Arc::new(Ledger::open(&dir, clock, Settings { mirror: None, follow: true }).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = runtime.block_on(Server::bind(ledger, &dir, None)).unwrap();
+    let server = runtime.block_on(Server::bind(ledger, &dir, Serving::default())).unwrap();
     assert_eq!(server.address(), None);
     let (stop, stopped) = oneshot::channel::<()>();
     let running = runtime.spawn(server.run(async move { stopped.await.unwrap_or_default() }));

@@ -10,10 +10,11 @@ use std::{
 };
 
 use lineal_ledger::{
+    answers::workload::Clusters,
     client::Client,
     clock::Clock,
     data_dir::{self, Beginning, DataDir},
-    http::Server,
+    http::{Server, Serving},
     ledger::{Ledger, Settings},
 };
 use lineal_schemas::{
@@ -25,6 +26,7 @@ use lineal_schemas::{
     timestamp::Timestamp,
     trust::Trust,
 };
+use lineal_workload::naming::Naming;
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
@@ -149,7 +151,10 @@ impl Served {
         let ledger = Ledger::open(&dir, clock.clone(), Settings { mirror: None, follow: true }).unwrap();
         let ledger = Arc::new(ledger);
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = runtime.block_on(Server::bind(ledger.clone(), &dir, Some(any_port))).unwrap();
+        let environments = vec!["environment/eu-1/prod".parse().unwrap()];
+        let naming = Naming::new(Vec::new(), &["prod=payments".to_owned()]).unwrap();
+        let serving = Serving { http: Some(any_port), tls: None, clusters: Clusters { environments, naming } };
+        let server = runtime.block_on(Server::bind(ledger.clone(), &dir, serving)).unwrap();
         let address = server.address().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = runtime.spawn(server.run(async move { stopped.await.unwrap_or_default() }));
