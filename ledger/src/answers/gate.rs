@@ -92,6 +92,19 @@ pub struct GateQuestion {
     pub policy: Asked,
 }
 
+/// So old may the last entry of a record be that goes on: two heartbeats, and a little.
+const MAX_AGE_MS: i64 = 25 * 60 * 1000;
+
+/// Why nothing can be decided about now: a record that stands still may lack the flag that would stop a model. Whoever asks
+/// about a moment is told of that moment.
+pub fn stale(view: &View, when: When) -> Result<Option<String>, AnswerError> {
+    let asked = when.at.is_some() || when.known.is_some();
+    let Some(last) = view.record.size().checked_sub(1).filter(|_last| !asked) else { return Ok(None) };
+    let received = view.record.get(last)?.entry().received;
+    let is_old = when.now.as_millis().saturating_sub(received.as_millis()) > MAX_AGE_MS;
+    Ok(is_old.then(|| format!("the last entry was taken at {received}: has the ledger stopped?")))
+}
+
 /// Judges what is asked.
 pub fn gate(view: &View, asked: &GateQuestion, when: impl Into<When>) -> Result<Gate, AnswerError> {
     let when = when.into();
@@ -121,15 +134,17 @@ pub fn gate_again(
     now: Timestamp,
 ) -> Result<Option<(u64, Gate)>, AnswerError> {
     let mut reader = Reader::new(view, now.into())?;
-    let history = Indexed::new(&mut reader);
-    for index in history.entries(question.service.as_str(), &["gate.decided"])?.into_iter().rev() {
-        let Some(told) = history.reader.told(index)? else { continue };
+    for (index, kind) in view.index.beside(question.service.as_str())?.into_iter().rev() {
+        if kind != "gate.decided" || index >= reader.moment().size {
+            continue;
+        }
+        let Some(told) = reader.told(index)? else { continue };
         if told.entry.received < since {
             break;
         }
         let Payload::GateDecided(decided) = &told.payload else { continue };
         let is_it = decided.request.as_ref() == Some(request) && decided.serving_set == question.serving_set;
-        if !is_it || told.order().1 != history.reader.registry().ledger_source() {
+        if !is_it || told.order().1 != reader.registry().ledger_source() {
             continue;
         }
         let known = decided.tree_size.get().checked_sub(1).map(Known::Entry);

@@ -15,8 +15,9 @@ use super::{
     when,
 };
 use crate::{
-    answers::{self, GateQuestion},
+    answers::{self, GateQuestion, When},
     client::Client,
+    ledger::View,
 };
 
 #[derive(Debug, Args)]
@@ -61,7 +62,10 @@ impl Gate {
         let when = self.moment.when()?;
         let gate: answers::Gate = match Reading::of(&self.asked)? {
             Reading::Running(client) => ask(&client, &when::path("/v1/gate", &[], when), &question, 200)?,
-            Reading::View(view) => answers::gate(&view, &question, when)?,
+            Reading::View(view) => {
+                not_stale(&view, when)?;
+                answers::gate(&view, &question, when)?
+            }
         };
         show(&self.asked, &gate, |gate| gate.to_text(style()), gate.exit_code())
     }
@@ -73,7 +77,8 @@ impl Gate {
             Writing::Running(client) => ask::<Recorded>(&client, "/admin/gate", question, 201)?,
             Writing::Own(ledger) => {
                 ledger.wait_for_index();
-                let decided = answers::gate(&ledger.view, question, when).map_err(Failure::from);
+                let decided = not_stale(&ledger.view, when)
+                    .and_then(|()| answers::gate(&ledger.view, question, when).map_err(Failure::from));
                 let recorded = decided.and_then(|gate| {
                     let (subject, payload) = answers::gate::decision(&gate, "cli")?;
                     let index = ledger.say(&subject, Payload::from(payload)).map_err(Failure::undecided)?;
@@ -86,6 +91,14 @@ impl Gate {
         note(&format!("recorded as entry {}", recorded.index));
         let gate = recorded.gate;
         show(&self.asked, &gate, |gate| gate.to_text(style()), gate.exit_code())
+    }
+}
+
+/// A record that stands still decides nothing about now.
+fn not_stale(view: &View, when: When) -> Result<(), Failure> {
+    match answers::gate::stale(view, when)? {
+        Some(why) => Err(Failure::undecided(format!("{why}; `--at` asks about a moment that it knows"))),
+        None => Ok(()),
     }
 }
 

@@ -31,9 +31,6 @@ pub(super) fn routes() -> Router<App> {
     Router::new().route("/v1/verdict", get(verdict).post(verdict_posted)).route("/v1/gate", post(whole))
 }
 
-/// So old may the last entry of a ledger be that goes on: two heartbeats, and a little.
-const MAX_AGE_MS: i64 = 25 * 60 * 1000;
-
 /// The verdict, for tools: 200 for a decision.
 async fn verdict(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let question = question(query.as_deref())?;
@@ -49,7 +46,9 @@ async fn verdict_posted(State(app): State<App>, RawQuery(query): RawQuery, body:
 async fn whole(State(app): State<App>, RawQuery(query): RawQuery, body: Bytes) -> Result<Response, Problem> {
     let question = read(&body)?;
     answers::answer(&app, move |ledger| {
-        Ok(asked::gate(&ledger.view, &question, answers::when(ledger, query.as_deref())?)?)
+        let when = answers::when(ledger, query.as_deref())?;
+        goes_on(ledger, when)?;
+        Ok(asked::gate(&ledger.view, &question, when)?)
     })
     .await
 }
@@ -60,6 +59,7 @@ pub(super) async fn record(State(app): State<App>, body: Bytes) -> Result<Respon
     caught_up(&app).await?;
     let ledger = app.ledger.clone();
     let text = blocking(move || {
+        goes_on(&ledger, ledger.now().into())?;
         let gate = asked::gate(&ledger.view, &question, ledger.now())?;
         let (subject, payload) = decision(&gate, "cli")?;
         let index = ledger.say(&subject, Payload::from(payload)).map_err(Problem::NotRecorded)?;
@@ -96,12 +96,10 @@ pub(super) fn goes_on(ledger: &Ledger, when: When) -> Result<(), Problem> {
     if let Some(reason) = ledger.stopped() {
         return Err(Problem::Stale(format!("intake is stopped: {reason}")));
     }
-    let Some(last) = ledger.view.record.size().checked_sub(1) else { return Ok(()) };
-    let received = ledger.view.record.get(last)?.entry().received;
-    if when.now.as_millis().saturating_sub(received.as_millis()) > MAX_AGE_MS {
-        return Err(Problem::Stale(format!("the last entry was taken at {received}: has the ledger stopped?")));
+    match asked::gate::stale(&ledger.view, when)? {
+        Some(why) => Err(Problem::Stale(why)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn question(query: Option<&str>) -> Result<GateQuestion, Problem> {
