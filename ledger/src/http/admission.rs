@@ -1,6 +1,6 @@
 //! `/v1/admission`: what an API server asks before it stores an object.
 //!
-//! The step from an AdmissionReview to the gate and back. Promises a denial for whatever can't be decided, an answer with the
+//! The step from an `AdmissionReview` to the gate and back. Promises a denial for whatever can't be decided, an answer with the
 //! request's uid for whatever is a review, and that what is let through because of a verdict is on the record first, once
 //! for each request. A dry run is judged and leaves nothing. (docs/GATE.md, In a cluster)
 

@@ -1,6 +1,6 @@
 //! `/v1/gatekeeper`: verdicts for Gatekeeper, as a provider of external data, version v1beta1.
 //!
-//! A key is `CLUSTER/ENVIRONMENT|OBJECT`, the object as JSON, as the ConstraintTemplate under docs/deploy/ sends it; or
+//! A key is `CLUSTER/ENVIRONMENT|OBJECT`, the object as JSON, as the `ConstraintTemplate` under docs/deploy/ sends it; or
 //! `SERVICE|MODEL`. Promises a verdict or an error for each key, and an error of all where nothing can be decided. Never
 //! commits anything: Gatekeeper asks when it audits, too, and names no request. (docs/GATE.md, In a cluster)
 

@@ -1,4 +1,4 @@
-//! What clusters ask: AdmissionReviews and ProviderRequests, answered by the one gate function, never with a yes by accident.
+//! What clusters ask: `AdmissionReview`s and `ProviderRequest`s, answered by the one gate function, never with a yes by accident.
 
 use std::sync::atomic::Ordering;
 

@@ -6,3 +6,4 @@ mod intake;
 mod local;
 mod log;
 mod served;
+mod tls;

@@ -1,4 +1,4 @@
-//! AdmissionReview, versions v1 and v1beta1, as an API server writes and reads it.
+//! `AdmissionReview`, versions v1 and v1beta1, as an API server writes and reads it.
 //!
 //! Promises that an answer has the version and the uid of its request, and stays within the limits that API servers keep:
 //! warnings of 120 characters, 4096 in all. (kubernetes/api, admission/v1/types.go)
