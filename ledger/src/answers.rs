@@ -43,6 +43,7 @@ pub mod running;
 pub mod schemas;
 pub mod timeline;
 pub mod trace;
+pub mod vsa;
 pub mod windows;
 pub mod workload;
 

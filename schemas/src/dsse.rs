@@ -202,22 +202,32 @@ impl Signed {
 
     /// The standard DSSE JSON envelope: one line, no newline at its end.
     pub fn to_envelope(&self) -> String {
-        let mut line = String::with_capacity(self.event.len().saturating_mul(3) / 2);
-        line.push_str(r#"{"payload":""#);
-        STANDARD.encode_string(&self.event, &mut line);
-        line.push_str(r#"","payloadType":""#);
-        line.push_str(PAYLOAD_TYPE);
-        line.push_str(r#"","signatures":["#);
-        for (position, signature) in self.signatures.iter().enumerate() {
-            line.push_str(if position == 0 { r#"{"keyid":""# } else { r#",{"keyid":""# });
-            line.push_str(&signature.keyid.to_string());
-            line.push_str(r#"","sig":""#);
-            STANDARD.encode_string(signature.bytes, &mut line);
-            line.push_str(r#""}"#);
-        }
-        line.push_str("]}");
-        line
+        envelope(PAYLOAD_TYPE, &self.event, &self.signatures)
     }
+}
+
+/// Signs something of another type than an event, such as an in-toto statement, and gives its envelope.
+pub fn sign_as(payload_type: &str, payload: &[u8], key: &SecretKey) -> String {
+    let signature = Signature { keyid: key.keyid(), bytes: key.sign(&pae(payload_type, payload)) };
+    envelope(payload_type, payload, &[signature])
+}
+
+fn envelope(payload_type: &str, payload: &[u8], signatures: &[Signature]) -> String {
+    let mut line = String::with_capacity(payload.len().saturating_mul(3) / 2);
+    line.push_str(r#"{"payload":""#);
+    STANDARD.encode_string(payload, &mut line);
+    line.push_str(r#"","payloadType":""#);
+    line.push_str(payload_type);
+    line.push_str(r#"","signatures":["#);
+    for (position, signature) in signatures.iter().enumerate() {
+        line.push_str(if position == 0 { r#"{"keyid":""# } else { r#",{"keyid":""# });
+        line.push_str(&signature.keyid.to_string());
+        line.push_str(r#"","sig":""#);
+        STANDARD.encode_string(signature.bytes, &mut line);
+        line.push_str(r#""}"#);
+    }
+    line.push_str("]}");
+    line
 }
 
 /// What is read from a JSON object only: serde alone would also take an array of the members' values.

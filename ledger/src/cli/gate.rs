@@ -17,12 +17,13 @@ use super::{
 use crate::{
     answers::{self, GateQuestion, When},
     client::Client,
+    data_dir::read_secret_key,
     ledger::View,
 };
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lineal gate --model model/payments/fraud --service service/payments/fraud@eu-1/prod --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --policy policy.toml --dir ledger\n  lineal gate --model sha256:ab12... --service service/payments/fraud@eu-1/prod --record --dir ledger\n  lineal gate --model model/payments/fraud@7 --service service/payments/fraud@eu-1/prod --known-at 4711 --dir ledger\n\nExit status: 0 it may run, also where somebody broke the glass; 1 it may not; 2 it could not be decided, which is no yes."
+    after_help = "Examples:\n  lineal gate --model model/payments/fraud --service service/payments/fraud@eu-1/prod --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --policy policy.toml --dir ledger\n  lineal gate --model sha256:ab12... --service service/payments/fraud@eu-1/prod --record --dir ledger\n  lineal gate --model model/payments/fraud@7 --service service/payments/fraud@eu-1/prod --known-at 4711 --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --emit-vsa verdict.dsse --key gate.pem --dir ledger\n\nExit status: 0 it may run, also where somebody broke the glass; 1 it may not; 2 it could not be decided, which is no yes."
 )]
 pub(super) struct Gate {
     #[command(flatten)]
@@ -41,6 +42,12 @@ pub(super) struct Gate {
     /// Commit the decision as the ledger's own event
     #[arg(long, conflicts_with_all = ["url", "at", "known_at"])]
     record: bool,
+    /// Write the verdict as an in-toto statement, a SLSA verification summary, signed by --key (DSSE)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    emit_vsa: Option<PathBuf>,
+    /// The private key that signs it (PKCS#8 PEM): whoever asks answers for it, never the ledger
+    #[arg(long, value_name = "FILE", requires = "emit_vsa")]
+    key: Option<PathBuf>,
 }
 
 /// Where a decision stands.
@@ -67,7 +74,18 @@ impl Gate {
                 answers::gate(&view, &question, when)?
             }
         };
-        show(&self.asked, &gate, |gate| gate.to_text(style()), gate.exit_code())
+        self.tell(&gate)
+    }
+
+    /// Prints the verdict, and exports it where that is asked for. Nothing is written of a verdict that says neither yes nor no.
+    fn tell(&self, gate: &answers::Gate) -> Result<ExitCode, Failure> {
+        if let Some((file, key)) = self.emit_vsa.as_ref().zip(self.key.as_ref()) {
+            let key = read_secret_key(key)?;
+            let summary = answers::vsa::signed(gate, &key).map_err(|error| Failure::undecided(error.to_string()))?;
+            std::fs::write(file, summary + "\n")
+                .map_err(|error| Failure::undecided(format!("{}: {error}", file.display())))?;
+        }
+        show(&self.asked, gate, |gate| gate.to_text(style()), gate.exit_code())
     }
 
     /// Decides, and commits the decision: where a ledger runs, it does both.
@@ -90,7 +108,7 @@ impl Gate {
         };
         note(&format!("recorded as entry {}", recorded.index));
         let gate = recorded.gate;
-        show(&self.asked, &gate, |gate| gate.to_text(style()), gate.exit_code())
+        self.tell(&gate)
     }
 }
 

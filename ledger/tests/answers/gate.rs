@@ -5,8 +5,11 @@ use lineal_gate::{
     memory::Memory,
     verdict::Verdict as Decision,
 };
-use lineal_ledger::answers::{Gate, GateQuestion, Known, When, gate::decision};
-use lineal_schemas::vocabulary::{Payload, gate::GateVerdict};
+use lineal_ledger::answers::{Gate, GateQuestion, Known, When, gate::decision, vsa};
+use lineal_schemas::{
+    key::SecretKey,
+    vocabulary::{Payload, gate::GateVerdict},
+};
 
 use super::*;
 
@@ -214,4 +217,76 @@ fn a_verdict_is_what_its_schema_says() {
     for model in ["weights-1", "weights-2", "never-seen"] {
         schemas::check("gate.v1.json", &ask(&world, model, world.clock.wall()));
     }
+}
+
+/// The members of the predicate, as the specification lists them.
+const REQUIRED: [&str; 6] =
+    ["verifier", "timeVerified", "resourceUri", "policy", "verificationResult", "verifiedLevels"];
+const OPTIONAL: [&str; 3] = ["inputAttestations", "dependencyLevels", "slsaVersion"];
+
+/// The statement of a summary, whose signature holds and whose members are those that are published.
+fn statement(gate: &Gate) -> serde_json::Value {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let key = SecretKey::from_seed([9; 32]).unwrap();
+    let envelope: serde_json::Value = serde_json::from_str(&vsa::signed(gate, &key).unwrap()).unwrap();
+    assert_eq!(envelope["payloadType"], "application/vnd.in-toto+json");
+    assert_eq!(envelope["signatures"][0]["keyid"], key.keyid().to_string());
+    let payload = STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap();
+    let signature = STANDARD.decode(envelope["signatures"][0]["sig"].as_str().unwrap()).unwrap();
+    let signed = lineal_schemas::dsse::pae("application/vnd.in-toto+json", &payload);
+    assert!(key.public().verify(&signed, &signature.try_into().unwrap()), "the key that was given signed it");
+    let statement: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
+    assert_eq!(statement["predicateType"], "https://slsa.dev/verification_summary/v1");
+    let predicate = statement["predicate"].as_object().unwrap();
+    assert!(REQUIRED.iter().all(|member| predicate.contains_key(*member)), "{predicate:?}");
+    let is_known =
+        |member: &str| [&REQUIRED[..], &OPTIONAL].concat().contains(&member) || member.starts_with("https://");
+    assert!(predicate.keys().all(|member| is_known(member)), "an extension is named by a URI: {predicate:?}");
+    statement
+}
+
+#[test]
+fn a_verdict_goes_out_as_a_verification_summary_with_the_published_fields() {
+    let mut world = eventful();
+    say(&mut world, "approval.granted", "weights-2", r#","role":"model-risk""#);
+    let allowed = ask(&world, "weights-2", world.clock.wall());
+    let said = statement(&allowed);
+    let predicate = &said["predicate"];
+    assert_eq!(said["subject"][0]["digest"]["sha256"], hash("weights-2"));
+    assert_eq!(predicate["verifier"]["id"], format!("lineal://{ORIGIN}"));
+    assert_eq!(predicate["timeVerified"], allowed.document.judged_at.to_string());
+    assert_eq!(predicate["policy"]["uri"], format!("lineal://{ORIGIN}/policy/wine/prod"));
+    assert_eq!(
+        allowed.data.policy,
+        predicate["policy"]["digest"]["sha256"].as_str().map(|hex| format!("sha256:{hex}"))
+    );
+    assert_eq!(predicate["inputAttestations"].as_array().unwrap().len(), allowed.document.inputs.len(), "all of them");
+    assert_eq!(predicate["verificationResult"], "PASSED");
+    assert_eq!(predicate["verifiedLevels"], serde_json::json!(["LINEAL_GATE_ALLOW"]));
+    let own = &predicate["https://lineal.dev/verdict/v1"];
+    assert_eq!((own["document"]["sha256"].as_str(), own["service"].as_str()), (Some(&*allowed.digest), Some(SERVICE)));
+    let denied = ask(&world, "never-seen", world.clock.wall());
+    let failed = statement(&denied)["predicate"].clone();
+    assert_eq!(failed["verificationResult"], "FAILED");
+    assert_eq!(failed["verifiedLevels"], serde_json::json!(["FAILED"]));
+}
+
+#[test]
+fn a_broken_glass_is_no_pass_and_what_is_undecided_has_no_summary() {
+    let world = eventful();
+    let mut glass = ask(&world, "never-seen", world.clock.wall());
+    let waiver =
+        serde_json::json!({"waiver": hash("waiver"), "reason": "fraud-wave", "expires": "2026-11-24T00:00:00Z"});
+    glass.document.overridden = Some(serde_json::from_value(waiver).unwrap());
+    let said = statement(&glass)["predicate"].clone();
+    assert_eq!(said["verificationResult"], "FAILED");
+    assert_eq!(said["https://lineal.dev/verdict/v1"]["overridden"]["reason"], "fraud-wave");
+    let key = SecretKey::from_seed([9; 32]).unwrap();
+    let service = GateQuestion { service: "service/other/x@eu-1/prod".to_owned(), ..asked("weights-1") };
+    let undecided = answers::gate(&world.view(), &service, world.clock.wall()).unwrap();
+    assert!(matches!(vsa::signed(&undecided, &key), Err(vsa::VsaError::Undecided)));
+    let place = GateQuestion { model: "s3://models/latest".to_owned(), ..asked("x") };
+    let weak = answers::gate(&world.view(), &place, world.clock.wall()).unwrap();
+    assert!(matches!(vsa::signed(&weak, &key), Err(vsa::VsaError::NoDigest(_))));
 }
