@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 /// What the first member of a verdict says.
 pub const FORMAT: &str = "lineal-verdict/1";
 
+/// How the note begins that says that the way back alone lets something through.
+pub(crate) const WAY_BACK: &str = "ROLLBACK: ";
+
 /// The most reasons that an event holds; the document has all of them.
 const MAX_REASONS: usize = 100;
 
@@ -128,6 +131,11 @@ impl Verdict {
     /// Whether it may run: allowed, or denied and overridden.
     pub const fn may_run(&self) -> bool {
         matches!(self.verdict, GateVerdict::Allow) || self.overridden.is_some()
+    }
+
+    /// Whether it is allowed as the way back alone: it was allowed there before, and is not judged afresh.
+    pub fn is_way_back(&self) -> bool {
+        self.notes.iter().any(|note| note.starts_with(WAY_BACK))
     }
 
     /// The rules that did not simply pass.

@@ -53,7 +53,10 @@ pub use entries::{EntryAnswer, LogLine, get, log_line};
 pub use evals::{Evals, evals};
 pub use explain::{Explanation, explain};
 pub use findings::{Findings, findings};
-pub use gate::{Gate, GateQuestion, gate, gate_again, gate_set};
+pub use gate::{
+    Gate, GateQuestion, gate, gate_again, gate_set,
+    running::{GateRunning, gate_running},
+};
 pub use impact::{Impact, impact};
 pub use key_impact::{KeyImpact, key_impact};
 pub use keys::keys;

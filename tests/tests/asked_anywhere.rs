@@ -107,6 +107,7 @@ impl Site {
 fn questions() -> Vec<(Vec<&'static str>, i32)> {
     vec![
         (vec!["running"], 0),
+        (vec!["gate", "--running"], 0),
         (vec!["gate", "--model", "model.bin", "--service", SERVICE], 0),
         (vec!["gate", "--model", "s3://models/latest", "--service", SERVICE], 1),
         (vec!["gate", "--model", "model.bin", "--service", "service/other/x@eu-1/prod"], 2),

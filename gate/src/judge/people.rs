@@ -23,7 +23,7 @@ use super::{Case, Model, result};
 use crate::{
     history::{Evidence, History, Identity, Used},
     policy::{Approval, NotWho, Rollback, is_from},
-    verdict::{Outcome, RuleResult, Verdict, time},
+    verdict::{Outcome, RuleResult, Verdict, WAY_BACK, time},
 };
 
 /// What was said about a service and its models by people.
@@ -217,7 +217,7 @@ pub(super) fn roll_back<H: History>(
     let unmet: Vec<&str> =
         verdict.reasons().filter(|rule| rule.outcome != Outcome::Waived).map(|rule| rule.rule.as_str()).collect();
     verdict.notes.push(format!(
-        "ROLLBACK: allowed there on {} and observed running since or before; not judged afresh: {}",
+        "{WAY_BACK}allowed there on {} and observed running since or before; not judged afresh: {}",
         allowed.when(),
         unmet.join(", ")
     ));

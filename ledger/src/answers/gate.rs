@@ -30,6 +30,7 @@ use crate::ledger::View;
 
 mod indexed;
 mod members;
+pub mod running;
 
 use indexed::{Indexed, MAX_POLICIES};
 pub use members::{GateMembers, to_json};

@@ -13,7 +13,7 @@ use super::{
     explain::Explanation,
     findings::Findings,
     flags::{Flag, Flagged},
-    gate::Gate,
+    gate::{Gate, running::GateRunning},
     impact::Impact,
     key_impact::KeyImpact,
     rollback::RollbackPlan,
@@ -29,6 +29,7 @@ mod evals;
 mod explain;
 mod findings;
 mod gate;
+mod gate_running;
 mod graph;
 mod history;
 mod impact;
@@ -43,6 +44,7 @@ pub(super) use evals::line as evals_line;
 pub(super) use explain::line as explain_line;
 pub(super) use findings::line as findings_line;
 pub(super) use gate::line as gate_line;
+pub(super) use gate_running::line as gate_running_line;
 pub(super) use history::{timeline_line, windows_line};
 pub(super) use impact::line as impact_line;
 pub(super) use key_impact::line as key_impact_line;
@@ -145,6 +147,13 @@ impl Impact {
     /// As text: the answer, what runs, what is in between, the tree size.
     pub fn to_text(&self, style: Style) -> String {
         impact::text(self, style)
+    }
+}
+
+impl GateRunning {
+    /// As text: the answer, a line for each part and why it would be denied, the tree size.
+    pub fn to_text(&self, style: Style) -> String {
+        gate_running::text(self, style)
     }
 }
 

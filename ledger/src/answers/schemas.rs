@@ -15,6 +15,7 @@ pub const SCHEMAS: &[Schema] = &[
     ("diff.v1.json", include_str!("../../schemas/answers/diff.v1.json")),
     ("evals.v1.json", include_str!("../../schemas/answers/evals.v1.json")),
     ("gate.v1.json", include_str!("../../schemas/answers/gate.v1.json")),
+    ("gate-running.v1.json", include_str!("../../schemas/answers/gate-running.v1.json")),
     ("findings.v1.json", include_str!("../../schemas/answers/findings.v1.json")),
     ("explain.v1.json", include_str!("../../schemas/answers/explain.v1.json")),
     ("key-impact.v1.json", include_str!("../../schemas/answers/key-impact.v1.json")),

@@ -1,4 +1,4 @@
-//! `lineal gate`: may this model run there?
+//! `lineal gate`: may this model run there? And `--running`: may what runs?
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     Asked, Failure,
-    access::{Reading, Writing, parse},
+    access::{Reading, Writing, get_json, parse},
     note,
     read::{show, style},
     when,
@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lineal gate --model model/payments/fraud --service service/payments/fraud@eu-1/prod --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --policy policy.toml --dir ledger\n  lineal gate --model sha256:ab12... --service service/payments/fraud@eu-1/prod --record --dir ledger\n  lineal gate --model model/payments/fraud@7 --service service/payments/fraud@eu-1/prod --known-at 4711 --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --emit-vsa verdict.dsse --key gate.pem --dir ledger\n\nExit status: 0 it may run, also where somebody broke the glass; 1 it may not; 2 it could not be decided, which is no yes."
+    after_help = "Examples:\n  lineal gate --model model/payments/fraud --service service/payments/fraud@eu-1/prod --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --policy policy.toml --dir ledger\n  lineal gate --model sha256:ab12... --service service/payments/fraud@eu-1/prod --record --dir ledger\n  lineal gate --model model/payments/fraud@7 --service service/payments/fraud@eu-1/prod --known-at 4711 --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --emit-vsa verdict.dsse --key gate.pem --dir ledger\n  lineal gate --running --env prod --dir ledger\n\nExit status: 0 it may run, also where somebody broke the glass; 1 it may not; 2 it could not be decided, which is no yes.\nWith --running: 0 all of what runs would be let through now; 1 some would not; 2 none is known not to be, and something could not be judged or is not known to run."
 )]
 pub(super) struct Gate {
     #[command(flatten)]
@@ -31,11 +31,11 @@ pub(super) struct Gate {
     #[command(flatten)]
     moment: when::Moment,
     /// What would run: a model's name, a digest, an entry (#17), a place, or a file or folder in hand
-    #[arg(long, value_name = "MODEL")]
-    model: String,
+    #[arg(long, value_name = "MODEL", required_unless_present = "running")]
+    model: Option<String>,
     /// Where it would run: service/OWNER/NAME@CLUSTER/ENVIRONMENT
-    #[arg(long, value_name = "SERVICE")]
-    service: String,
+    #[arg(long, value_name = "SERVICE", required_unless_present = "running")]
+    service: Option<String>,
     /// A policy's file, or the name of a registered one; without it, the registered one that speaks for the service
     #[arg(long, value_name = "FILE|NAME")]
     policy: Option<String>,
@@ -48,6 +48,12 @@ pub(super) struct Gate {
     /// The private key that signs it (PKCS#8 PEM): whoever asks answers for it, never the ledger
     #[arg(long, value_name = "FILE", requires = "emit_vsa")]
     key: Option<PathBuf>,
+    /// Instead of one model: everything that runs where a policy speaks, judged afresh
+    #[arg(long, conflicts_with_all = ["model", "service", "policy", "record"])]
+    running: bool,
+    /// With --running, only in this environment: `prod`, `eu-1`, `eu-1/prod`
+    #[arg(long, value_name = "ENV", requires = "running")]
+    env: Option<String>,
 }
 
 /// Where a decision stands.
@@ -60,9 +66,10 @@ struct Recorded {
 
 impl Gate {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let model = answers::in_hand(&self.model)?.unwrap_or_else(|| self.model.clone());
+        let (Some(model), Some(service)) = (&self.model, &self.service) else { return self.run_running() };
+        let model = answers::in_hand(model)?.unwrap_or_else(|| model.clone());
         let policy = policy(self.policy.as_deref())?;
-        let question = GateQuestion { model, service: self.service.clone(), policy };
+        let question = GateQuestion { model, service: service.clone(), policy };
         if self.record {
             return self.run_recorded(&question);
         }
@@ -86,6 +93,16 @@ impl Gate {
                 .map_err(|error| Failure::undecided(format!("{}: {error}", file.display())))?;
         }
         show(&self.asked, gate, |gate| gate.to_text(style()), gate.exit_code())
+    }
+
+    /// Judges what runs.
+    fn run_running(&self) -> Result<ExitCode, Failure> {
+        let (when, env) = (self.moment.when()?, self.env.as_deref());
+        let running: answers::GateRunning = match Reading::of(&self.asked)? {
+            Reading::Running(client) => get_json(&client, &when::path("/v1/gate/running", &[("env", env)], when))?,
+            Reading::View(view) => answers::gate_running(&view, env, when)?,
+        };
+        show(&self.asked, &running, |running| running.to_text(style()), running.exit_code())
     }
 
     /// Decides, and commits the decision: where a ledger runs, it does both.

@@ -30,6 +30,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/evals", get(evals))
         .route("/v1/running", get(running))
         .route("/v1/findings", get(findings))
+        .route("/v1/gate/running", get(gate_running))
         .route("/v1/explain", get(explain))
         .route("/v1/key-impact", get(key_impact))
         .route("/v1/timeline", get(timeline))
@@ -87,6 +88,15 @@ async fn findings(State(app): State<App>, RawQuery(query): RawQuery) -> Result<R
     answer(&app, move |ledger| {
         let least = parameter(query.as_deref(), "severity").map(|text| text.parse()).transpose()?;
         Ok(answers::findings(&ledger.view, env.as_deref(), least, when(ledger, query.as_deref())?)?)
+    })
+    .await
+}
+
+/// What runs, judged afresh.
+async fn gate_running(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let env = parameter(query.as_deref(), "env");
+    answer(&app, move |ledger| {
+        Ok(answers::gate_running(&ledger.view, env.as_deref(), when(ledger, query.as_deref())?)?)
     })
     .await
 }

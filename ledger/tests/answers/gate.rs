@@ -290,3 +290,53 @@ fn a_broken_glass_is_no_pass_and_what_is_undecided_has_no_summary() {
     let weak = answers::gate(&world.view(), &place, world.clock.wall()).unwrap();
     assert!(matches!(vsa::signed(&weak, &key), Err(vsa::VsaError::NoDigest(_))));
 }
+
+fn rejudge(world: &World) -> answers::GateRunning {
+    let running = answers::gate_running(&world.view(), None, world.clock.wall()).unwrap();
+    schemas::check("gate-running.v1.json", &running);
+    assert_eq!(running.to_text(Style::Plain).lines().next(), Some(running.answer.as_str()), "line 1 is the answer");
+    running
+}
+
+/// What was admitted and has lost its evidence since: by a flag, by a waiver that ended; the way back is no evidence.
+#[test]
+fn what_runs_is_judged_afresh() {
+    let mut world = eventful();
+    say(&mut world, "approval.granted", "weights-1", r#","role":"model-risk""#);
+    world.observe(SERVICE, &serving("weights-1"), r#","nextWithinSeconds":600"#);
+    let (subject, payload) = decision(&ask(&world, "weights-1", world.clock.wall()), "cli").unwrap();
+    world.clock.advance(1);
+    world.ledger.as_ref().unwrap().say(&subject, Payload::from(payload)).unwrap();
+    world.ledger.as_ref().unwrap().wait_for_index();
+    let holds = rejudge(&world);
+    assert_eq!((holds.exit_code(), holds.parts.len(), holds.parts[0].holds), (0, 1, true), "{holds:?}");
+    assert_eq!(holds.answer, "what runs: none of 1 part would be denied now");
+    // It was measured again, and badly: it could come back, and would not be let in.
+    measure(&mut world, "ev-9", "weights-1", "0.10");
+    let lost = rejudge(&world);
+    assert_eq!((lost.exit_code(), lost.parts[0].holds, lost.parts[0].way_back), (1, false, true), "{lost:?}");
+    assert_eq!(lost.answer, "what runs: 1 of 1 part would be DENIED now");
+    assert!(lost.to_text(Style::Plain).contains("metric/accuracy: "), "{}", lost.to_text(Style::Plain));
+    world.flag("red", "poisoned", "");
+    let flagged = rejudge(&world);
+    assert_eq!((flagged.exit_code(), flagged.parts[0].way_back), (1, false));
+    // A part of a place that no policy speaks for is counted, and not judged; of a silent one nothing is known.
+    world.observe("service/vendor/x@eu-1/prod", &serving("weights-1"), "");
+    assert_eq!(rejudge(&world).ungated, ["service/vendor/x@eu-1/prod"]);
+    // Under a policy that asks for no comparison, what is not known to run is in doubt; two policies decide nothing.
+    let mut world = World::deployed().with_approver();
+    register(&mut world, "");
+    world.observe(SERVICE, &serving("weights-1"), r#","nextWithinSeconds":60"#);
+    assert_eq!(rejudge(&world).exit_code(), 0);
+    world.clock.advance(61);
+    let silent = rejudge(&world);
+    assert_eq!((silent.exit_code(), silent.parts[0].holds), (2, true), "{}", silent.answer);
+    assert!(silent.answer.ends_with(", 1 not known to run"), "{}", silent.answer);
+    let second = HEAD.replace("policy/wine/prod", "policy/wine/second");
+    let data = format!(r#"{{"policy":"policy/wine/second","text":"{second}"}}"#);
+    world.send("approver", "policy.registered", "policy/wine/second", &data);
+    world.observe(SERVICE, &serving("weights-1"), "");
+    let undecided = rejudge(&world);
+    assert_eq!((undecided.exit_code(), undecided.parts[0].holds), (2, false), "{}", undecided.answer);
+    assert!(undecided.answer.ends_with(", 1 UNDECIDED"), "{}", undecided.answer);
+}

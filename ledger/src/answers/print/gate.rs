@@ -33,7 +33,7 @@ pub(in crate::answers) fn line(gate: &Gate) -> String {
 }
 
 /// A digest in a line, cut.
-fn shown(model: &str) -> String {
+pub(super) fn shown(model: &str) -> String {
     match model.split_once(':') {
         Some((algorithm, hex)) if hex.len() == 64 => format!("{algorithm}:{}", text::short_hex(hex)),
         _ => model.to_owned(),
