@@ -138,7 +138,7 @@ impl Parts {
             match container.image {
                 Some(image) => self.image(role, image),
                 None if role == ComponentRole::Model => {
-                    self.hide(format!("container `{}` has no image", container.name))
+                    self.hide(format!("container `{}` has no image", container.name));
                 }
                 None => self.unknown.push(format!("container `{}` has no image", container.name)),
             }
@@ -200,13 +200,11 @@ impl Parts {
     }
 
     fn storage(&mut self, role: ComponentRole, uri: &str) {
-        match asked_model(uri) {
-            Some(model) => self.components.push(component(role, model)),
-            None => {
-                self.names_a_model = true;
-                self.hide(format!("`{}` is no address of a model", shown(uri)));
-            }
+        if let Some(model) = asked_model(uri) {
+            return self.components.push(component(role, model));
         }
+        self.names_a_model = true;
+        self.hide(format!("`{}` is no address of a model", shown(uri)));
     }
 
     /// The `uri` of each item of a list.

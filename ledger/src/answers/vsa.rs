@@ -2,7 +2,7 @@
 //!
 //! The step from a verdict to whoever checks it without asking the ledger. Promises a summary only of a verdict that says yes
 //! or no, about models that have digests, and never PASSED but for `allow`: a broken glass is FAILED, and says so. Signed
-//! by a key that whoever asks gives. (slsa.dev/spec/v1.0/verification_summary)
+//! by a key that whoever asks gives. (SLSA 1.0, Verification Summary)
 
 use lineal_gate::verdict::Verdict;
 use lineal_schemas::{
@@ -66,7 +66,14 @@ fn statement(gate: &Gate) -> Result<Value, VsaError> {
         .inputs
         .iter()
         .map(|event| json!({"uri": format!("{ledger}/events/{event}"), "digest": {"sha256": event}}));
-    let mut predicate = json!({
+    let mut own = Map::new();
+    own.insert("service".to_owned(), json!(verdict.service));
+    own.insert("document".to_owned(), json!({"sha256": gate.digest}));
+    own.insert("treeSize".to_owned(), json!(verdict.tree_size));
+    if let Some(overridden) = &verdict.overridden {
+        own.insert("overridden".to_owned(), serde_json::to_value(overridden)?);
+    }
+    let predicate = json!({
         "verifier": {"id": ledger},
         "timeVerified": verdict.judged_at,
         "resourceUri": resource(first)?,
@@ -75,13 +82,8 @@ fn statement(gate: &Gate) -> Result<Value, VsaError> {
         "verificationResult": if passed { "PASSED" } else { "FAILED" },
         "verifiedLevels": [if passed { ALLOWED } else { FAILED }],
         "slsaVersion": "1.0",
+        EXTENSION: own,
     });
-    let mut own =
-        json!({"service": verdict.service, "document": {"sha256": gate.digest}, "treeSize": verdict.tree_size});
-    if let Some(overridden) = &verdict.overridden {
-        own["overridden"] = serde_json::to_value(overridden)?;
-    }
-    predicate[EXTENSION] = own;
     let subjects = models.iter().map(|model| subject(model)).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({
         "_type": "https://in-toto.io/Statement/v1",
@@ -103,11 +105,10 @@ fn subject(model: &Artifact) -> Result<Value, VsaError> {
     if digests.is_empty() {
         return Err(VsaError::NoDigest(resource(model)?));
     }
-    let mut subject = json!({"digest": digests});
-    if let Some(name) = &model.name {
-        subject["name"] = json!(name);
-    }
-    Ok(subject)
+    Ok(match &model.name {
+        Some(name) => json!({"name": name, "digest": digests}),
+        None => json!({"digest": digests}),
+    })
 }
 
 /// What is being verified, as a URI: its place, else its digest.

@@ -63,9 +63,9 @@ impl Default for Turns {
 }
 
 impl Turns {
-    fn of(&self, uid: &str) -> &Mutex<()> {
+    fn of(&self, uid: &str) -> Option<&Mutex<()>> {
         let stripe = uid.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
-        &self.0[stripe % STRIPES]
+        self.0.get(stripe % STRIPES)
     }
 }
 
@@ -124,7 +124,8 @@ fn judge(app: &App, environment: &EnvironmentName, request: &Request) -> Result<
     let (entry, gate) = if request.dry_run {
         (None, asked::gate_set(&ledger.view, &question, now)?)
     } else {
-        let _turn = app.turns.of(request.uid.as_str()).lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = app.turns.of(request.uid.as_str());
+        let _turn = turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
         let (entry, gate) = decide(ledger, &question, request, now)?;
         (Some(entry), gate)
     };
@@ -162,7 +163,7 @@ fn ruling(gate: &Gate, entry: Option<u64>, open: &[String]) -> Ruling {
     warnings.extend(verdict.notes.iter().cloned());
     warnings.extend(open.iter().map(|open| format!("not judged: {open}")));
     let message = [&gate.answer, &gate.data.reasons.join("; ")].map(String::as_str).join(": ");
-    let see = entry.map_or_else(String::new, |entry| format!(" See entry {entry}: `lineal get {entry}`."));
+    let see = entry.map_or_else(String::new, |entry| format!(". See entry {entry}: `lineal get {entry}`."));
     let mut ruled = match verdict.verdict {
         _ if verdict.may_run() => Ruling::allowed(),
         GateVerdict::Undecided => Ruling::undecided(&message),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use lineal_schemas::vocabulary::names::Id;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{answers::AnswerError, http::status::Problem};
 
@@ -39,7 +39,7 @@ pub(super) struct Review {
 pub(super) struct Request {
     /// The API server's name of this request.
     pub(super) uid: Id,
-    kind: Kind,
+    kind: GroupVersionKind,
     #[serde(default)]
     sub_resource: Option<String>,
     #[serde(default)]
@@ -57,7 +57,7 @@ pub(super) struct Request {
 }
 
 #[derive(Debug, Deserialize)]
-struct Kind {
+struct GroupVersionKind {
     group: String,
     version: String,
     kind: String,
@@ -201,16 +201,18 @@ impl Ruling {
 impl Head {
     /// The answer, as JSON.
     pub(super) fn answer(&self, ruling: Ruling) -> Result<String, serde_json::Error> {
-        let mut response = json!({"uid": self.uid, "allowed": ruling.denied.is_none()});
+        let mut response = Map::new();
+        response.insert("uid".to_owned(), json!(self.uid));
+        response.insert("allowed".to_owned(), json!(ruling.denied.is_none()));
         if let Some((status, message)) = ruling.denied {
-            response["status"] = json!({"code": status.as_u16(), "message": message});
+            response.insert("status".to_owned(), json!({"code": status.as_u16(), "message": message}));
         }
         if !ruling.annotations.is_empty() {
-            response["auditAnnotations"] = json!(ruling.annotations);
+            response.insert("auditAnnotations".to_owned(), json!(ruling.annotations));
         }
         if !ruling.warnings.is_empty() {
             let warnings = ruling.warnings.iter().take(MAX_WARNINGS).map(|warning| short(warning, MAX_WARNING));
-            response["warnings"] = warnings.collect();
+            response.insert("warnings".to_owned(), warnings.collect());
         }
         serde_json::to_string(&json!({"apiVersion": self.api_version, "kind": "AdmissionReview", "response": response}))
     }
