@@ -43,6 +43,10 @@ pub struct Evidence {
     pub corrected_by: Option<EventDigest>,
     /// Who signed that correction.
     pub correctors: BTreeSet<String>,
+    /// Whether that correction makes a measurement one of another model: then this is what was said first.
+    pub is_moved: bool,
+    /// Whether it came under a key at a time at which somebody else may have had it.
+    pub is_suspect: bool,
 }
 
 impl Evidence {
@@ -54,6 +58,40 @@ impl Evidence {
     /// The order of what was said last: by time, and of the same time by source and number.
     pub fn order(&self) -> (Timestamp, &str, u64) {
         (self.when(), &self.source, self.sequence)
+    }
+}
+
+/// Whether the gate takes corrections of such an event from those who said it alone.
+///
+/// Else whoever may say such events could correct away what speaks against their own model.
+pub const fn is_corrected_by_its_own_alone(payload: &Payload) -> bool {
+    matches!(
+        payload,
+        Payload::ArtifactFlagged(_)
+            | Payload::ArtifactCleared(_)
+            | Payload::ApprovalGranted(_)
+            | Payload::ApprovalRefused(_)
+            | Payload::EvaluationStarted(_)
+            | Payload::EvaluationCompleted(_)
+            | Payload::EvaluationRetracted(_)
+    )
+}
+
+/// Whether a correction takes a measurement away from the model that it was of.
+///
+/// Then the gate leaves what was said first where it was, as an attempt without evidence.
+pub fn moves(said: &Payload, replacement: &Payload) -> bool {
+    let Some(model) = measured(said) else { return false };
+    let left: BTreeSet<Strong> = measured(replacement).into_iter().flat_map(strong).collect();
+    strong(model).any(|digest| !left.contains(&digest))
+}
+
+fn measured(payload: &Payload) -> Option<&Artifact> {
+    match payload {
+        Payload::EvaluationStarted(started) => Some(&started.model),
+        Payload::EvaluationCompleted(completed) => Some(&completed.model),
+        Payload::EvaluationRetracted(retracted) => Some(&retracted.model),
+        _ => None,
     }
 }
 
@@ -145,7 +183,7 @@ pub trait History {
         wanted: IsWanted<'_>,
     ) -> Result<Option<Rc<Evidence>>, Self::Error>;
 
-    /// Subjects that begin with `prefix`, sorted.
+    /// Subjects that begin with `prefix`, sorted; of more than [`MAX_POLICIES`], the first so many and one more.
     fn subjects(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error>;
 
     /// What was last seen of a service at the moment; where `wanted` is given, the last complete state that it takes.
@@ -154,6 +192,9 @@ pub trait History {
 
 /// How many events [`History::last_about`] looks at: there may be any number of decisions about a service.
 pub const MAX_LAST: usize = 1000;
+
+/// How many policies of one owner are looked at to find the one that speaks for a service; of more, none is.
+pub const MAX_POLICIES: usize = 10_000;
 
 /// Which event is wanted.
 pub type IsWanted<'w> = &'w mut dyn FnMut(&Evidence) -> bool;

@@ -27,6 +27,7 @@ use crate::{
 mod attempts;
 mod evaluation;
 mod incumbent;
+mod joins;
 mod lineage;
 mod metric;
 mod people;
@@ -106,6 +107,7 @@ pub fn judge<H: History>(history: &mut H, question: &Question) -> Result<Verdict
     verdict.rules = case.rules(&mut verdict.notes);
     verdict.incumbent = case.incumbents.sets();
     case.incumbents.put(&mut used);
+    joins::tell(&case, &mut verdict.notes, &mut used);
     people::waive(history, &case, &mut verdict, &mut used)?;
     verdict.verdict = decide(&verdict.rules);
     people::roll_back(history, &case, &mut verdict, &mut used)?;
@@ -190,6 +192,11 @@ impl Case {
         let policy = &self.applied.policy;
         results.push(lineage::identity_rule(self, notes));
         results.push(lineage::flags_rule(self));
+        let parts = self.models.iter().chain(&self.others);
+        let suspects = parts.flat_map(|part| part.ancestry.suspect.iter().chain(&part.attempts.suspect));
+        notes.extend(suspects.map(|who| {
+            format!("NOT COUNTED: a clear or a retraction of {who} under a key that somebody else may have had")
+        }));
         for model in &self.models {
             let of = (self.models.len() > 1).then(|| model.label.clone());
             let mut own = Vec::new();

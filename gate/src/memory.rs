@@ -15,10 +15,13 @@ use lineal_schemas::{
     facts::Facts,
     registry::{Enrolment, Registry},
     timestamp::Timestamp,
-    vocabulary::{Payload, artifact::Artifact, lineage::Relation},
+    vocabulary::{Payload, artifact::Artifact, lineage::Relation, values::Time},
 };
 
-use crate::history::{Evidence, History, Identity, IsWanted, MAX_LAST, State, Strong, Wanted, strong};
+use crate::history::{
+    Evidence, History, Identity, IsWanted, MAX_LAST, MAX_POLICIES, State, Strong, Wanted,
+    is_corrected_by_its_own_alone, moves, strong,
+};
 
 mod seen;
 
@@ -30,6 +33,8 @@ pub struct Memory {
     by_subject: BTreeMap<String, Vec<usize>>,
     by_artifact: HashMap<Strong, Vec<usize>>,
     corrections: HashMap<EventDigest, Vec<usize>>,
+    /// The entries that revoke a key, and since when somebody else may have had it.
+    revocations: HashMap<KeyId, Vec<(u64, Option<Timestamp>)>>,
 }
 
 /// An event that was admitted.
@@ -65,6 +70,10 @@ impl Memory {
                 subjects.extend(inventory.services().map(|(service, _sets)| service.to_string()));
             }
             Payload::RecordCorrected(correction) => corrected = Some(correction.corrects),
+            Payload::KeyRevoked(revoked) => {
+                let since = revoked.compromised_since.as_ref().and_then(Time::timestamp);
+                self.revocations.entry(revoked.keyid).or_default().push((index, since));
+            }
             _ => {}
         }
         let digests: BTreeSet<Strong> =
@@ -115,6 +124,14 @@ impl AtSize<'_> {
             None => (kept.facts.payload.clone().ok()?, None),
         };
         let correction = corrected_by.and_then(|by| self.memory.by_digest.get(&by)).and_then(|at| self.kept(*at));
+        let is_moved = correction.is_some_and(|correction| match &correction.facts.payload {
+            Ok(Payload::RecordCorrected(says)) => {
+                says.replacement(&kept.facts.kind).is_ok_and(|replacement| moves(&payload, &replacement))
+            }
+            _ => false,
+        });
+        let signed = [Some(kept), correction];
+        let is_suspect = signed.into_iter().flatten().any(|kept| self.is_suspect(kept));
         let producer = |keyid: &KeyId| self.registry.enrolment(keyid).map(|enrolment| enrolment.producer().to_owned());
         let told = Rc::new(Evidence {
             index: kept.index,
@@ -129,9 +146,24 @@ impl AtSize<'_> {
             payload,
             corrected_by,
             correctors: correction.iter().flat_map(|correction| &correction.keys).filter_map(producer).collect(),
+            is_moved,
+            is_suspect,
         });
         self.told.insert(at, told.clone());
         Some(told)
+    }
+
+    /// Whether somebody else may have had a key of it when the ledger took it, as far as is known at the size.
+    fn is_suspect(&self, kept: &Kept) -> bool {
+        kept.keys.iter().any(|keyid| {
+            let mut revocations = self.memory.revocations.get(keyid).into_iter().flatten();
+            let last = revocations.rfind(|(index, _since)| *index < self.size);
+            last.and_then(|(_index, since)| *since).is_some_and(|since| kept.received >= since)
+        })
+    }
+
+    fn producers(&self, keys: &[KeyId]) -> BTreeSet<&str> {
+        keys.iter().filter_map(|keyid| self.registry.enrolment(keyid)).map(Enrolment::producer).collect()
     }
 
     /// The newest correction of an event whose signers could all have said that event themselves.
@@ -149,9 +181,14 @@ impl AtSize<'_> {
             if !correction.keys.iter().all(|keyid| self.may_say(keyid, payload, &kept.facts.subject)) {
                 return None;
             }
+            let of_its_own = || self.producers(&correction.keys).is_subset(&self.producers(&kept.keys));
+            if is_corrected_by_its_own_alone(payload) && !of_its_own() {
+                return None;
+            }
             let replacement = says.replacement(&kept.facts.kind).ok()?;
             replacement.check_subject(&kept.facts.subject).ok()?;
-            Some((correction.facts.digest, replacement))
+            let stays = moves(payload, &replacement);
+            Some((correction.facts.digest, if stays { payload.clone() } else { replacement }))
         })
     }
 
@@ -259,7 +296,7 @@ impl History for AtSize<'_> {
         let from = self.memory.by_subject.range(prefix.to_owned()..);
         let below = from.take_while(|(subject, _places)| subject.starts_with(prefix));
         let known = below.filter(|(_subject, places)| places.iter().any(|at| self.kept(*at).is_some()));
-        Ok(known.map(|(subject, _places)| subject.clone()).collect())
+        Ok(known.map(|(subject, _places)| subject.clone()).take(MAX_POLICIES + 1).collect())
     }
 
     fn state(&mut self, service: &str, wanted: Wanted<'_>) -> Result<Option<State>, Infallible> {

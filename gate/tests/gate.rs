@@ -8,6 +8,8 @@ mod numbers;
 mod evidence;
 #[path = "gate/people.rs"]
 mod people;
+#[path = "gate/fooled.rs"]
+mod fooled;
 #[path = "gate/policies.rs"]
 mod policies;
 #[path = "gate/world.rs"]

@@ -31,6 +31,8 @@ pub(super) struct Attempts {
     pub(super) retracted: Vec<(Attempt, Rc<Evidence>)>,
     /// On other data, with another program or by others than the policy asks for: why, for each.
     pub(super) other: Vec<(String, Attempt)>,
+    /// Who retracted something under a key that somebody else may have had: that counts for nothing.
+    pub(super) suspect: BTreeSet<String>,
     /// Flags that stand on data that it was measured on.
     pub(super) flags: Vec<(String, Rc<Evidence>)>,
 }
@@ -41,6 +43,8 @@ pub(super) struct Attempt {
     pub(super) id: String,
     pub(super) announced: Option<Rc<Evidence>>,
     pub(super) finished: Option<Rc<Evidence>>,
+    /// A result that is none of what was announced, and why: such an attempt has no evidence.
+    pub(super) strayed: Option<(Rc<Evidence>, String)>,
     pub(super) suite: Suite,
 }
 
@@ -78,29 +82,30 @@ impl Attempts {
     pub(super) fn read<H: History>(history: &mut H, identity: &Identity, policy: &Policy) -> Result<Self, H::Error> {
         let now = history.moment();
         let (mut starts, mut ends): (ById, ById) = Default::default();
-        let mut retractions = Vec::new();
+        let (mut retractions, mut suspect) = (Vec::new(), BTreeSet::new());
         for told in identity.said.iter().filter(|told| told.when() <= now && identity.has(told, Relation::Subject)) {
             match &told.payload {
                 Payload::EvaluationStarted(started) => {
-                    starts.entry(started.evaluation_id.to_string()).or_default().push(told.clone());
+                    starts.entry(key(&started.evaluation_id, told)).or_default().push(told.clone());
                 }
                 Payload::EvaluationCompleted(completed) => {
-                    ends.entry(completed.evaluation_id.to_string()).or_default().push(told.clone());
+                    ends.entry(key(&completed.evaluation_id, told)).or_default().push(told.clone());
                 }
-                Payload::EvaluationRetracted(_) => retractions.push(told.clone()),
+                // Somebody else may have had the key.
+                Payload::EvaluationRetracted(_) if told.is_suspect => suspect.extend(told.producers.iter().cloned()),
+                Payload::EvaluationRetracted(_) if !told.is_moved => retractions.push(told.clone()),
                 _ => {}
             }
         }
-        let mut found = Self::default();
-        let ids: BTreeSet<String> = starts.keys().chain(ends.keys()).cloned().collect();
-        for id in ids {
+        let mut found = Self { suspect, ..Self::default() };
+        let keys: BTreeSet<Key> = starts.keys().chain(ends.keys()).cloned().collect();
+        for key in keys {
             // The first announcement with an id belongs to the first results with it, and so on.
-            let (announced, finished) = (starts.remove(&id).unwrap_or_default(), ends.remove(&id).unwrap_or_default());
+            let (announced, finished) =
+                (starts.remove(&key).unwrap_or_default(), ends.remove(&key).unwrap_or_default());
             for at in 0..announced.len().max(finished.len()) {
-                let (announced, finished) = (announced.get(at).cloned(), finished.get(at).cloned());
-                let Some(told) = finished.as_ref().or(announced.as_ref()) else { continue };
-                let suite = Suite::read(history, told)?;
-                found.take(Attempt { id: id.clone(), announced, finished, suite }, &retractions, policy);
+                let both = (announced.get(at).cloned(), finished.get(at).cloned());
+                found.take(history, &key.0, both, (&retractions, policy))?;
             }
         }
         found.counted.sort_by_key(Attempt::began);
@@ -112,14 +117,40 @@ impl Attempts {
         Ok(found)
     }
 
-    fn take(&mut self, attempt: Attempt, retractions: &[Rc<Evidence>], policy: &Policy) {
-        if let Some(why) = attempt.is_other(policy) {
+    /// An attempt is another one than the policy asks for only where it was announced as such, too.
+    fn take<H: History>(
+        &mut self,
+        history: &mut H,
+        id: &str,
+        (announced, mut finished): (Option<Rc<Evidence>>, Option<Rc<Evidence>>),
+        (retractions, policy): (&[Rc<Evidence>], &Policy),
+    ) -> Result<(), H::Error> {
+        let Some(told) = finished.as_ref().or(announced.as_ref()) else { return Ok(()) };
+        let suite = Suite::read(history, told)?;
+        let mut other = suite.is_other(told, policy, finished.is_none());
+        let mut strayed = None;
+        if let Some(result) = finished.clone() {
+            let is_announced_other = match &announced {
+                Some(begun) => Suite::read(history, begun)?.is_other(begun, policy, true).is_some(),
+                None => true,
+            };
+            if result.is_moved {
+                (finished, strayed) =
+                    (None, Some((result, "its result was corrected to one of another model".to_owned())));
+                other = other.filter(|_why| is_announced_other);
+            } else if let Some(why) = other.take_if(|_why| !is_announced_other) {
+                (finished, strayed) = (None, Some((result, format!("finished otherwise than announced: {why}"))));
+            }
+        }
+        let attempt = Attempt { id: id.to_owned(), announced, finished, strayed, suite };
+        if let Some(why) = other {
             self.other.push((why, attempt));
         } else if let Some(by) = retractions.iter().find(|told| attempt.is_retracted_by(told)) {
             self.retracted.push((attempt, by.clone()));
         } else {
             self.counted.push(attempt);
         }
+        Ok(())
     }
 
     /// Those that count and have results.
@@ -127,10 +158,9 @@ impl Attempts {
         self.counted.iter().filter_map(|attempt| Some((attempt, attempt.finished.as_ref()?)))
     }
 
-    /// Those that count and were announced, and nothing more.
-    pub(super) fn open(&self) -> impl Iterator<Item = (&Attempt, &Rc<Evidence>)> {
-        let open = self.counted.iter().filter(|attempt| attempt.finished.is_none());
-        open.filter_map(|attempt| Some((attempt, attempt.announced.as_ref()?)))
+    /// Those that count and have no results.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Attempt> {
+        self.counted.iter().filter(|attempt| attempt.finished.is_none())
     }
 
     /// Whoever signed the results that count, or corrected them.
@@ -139,12 +169,21 @@ impl Attempts {
     }
 }
 
-/// Events by the id of their evaluation.
-type ById = BTreeMap<String, Vec<Rc<Evidence>>>;
+/// What an announcement and its results have in common: the id, the source and the subject.
+type Key = (String, String, String);
+
+/// Events by what they have in common.
+type ById = BTreeMap<Key, Vec<Rc<Evidence>>>;
+
+fn key(id: &impl ToString, told: &Evidence) -> Key {
+    (id.to_string(), told.source.clone(), told.subject.clone())
+}
 
 impl Attempt {
-    fn events(&self) -> impl Iterator<Item = &Rc<Evidence>> {
-        [&self.announced, &self.finished].into_iter().flatten()
+    /// Everything that was said of it.
+    pub(super) fn events(&self) -> impl Iterator<Item = &Rc<Evidence>> {
+        let strayed = self.strayed.iter().map(|(told, _why)| told);
+        [&self.announced, &self.finished].into_iter().flatten().chain(strayed)
     }
 
     /// The order in which attempts began.
@@ -161,37 +200,12 @@ impl Attempt {
     /// Whether a retraction means this attempt: its id, under the same name, and known before.
     fn is_retracted_by(&self, by: &Evidence) -> bool {
         let Payload::EvaluationRetracted(retraction) = &by.payload else { return false };
-        let Some(told) = self.finished.as_ref().or(self.announced.as_ref()) else { return false };
+        let strayed = self.strayed.as_ref().map(|(told, _why)| told);
+        let Some(told) = self.finished.as_ref().or(strayed).or(self.announced.as_ref()) else { return false };
         retraction.evaluation_id.as_str() == self.id
             && by.subject == told.subject
             && told.index < by.index
             && retraction.event.is_none_or(|event| event == told.event)
-    }
-
-    /// Why it is none that the policy asks for.
-    fn is_other(&self, policy: &Policy) -> Option<String> {
-        let asked = policy.table.evaluation.as_ref()?.get_ref();
-        if let Some(wanted) = &asked.data {
-            let is_wanted = |data: &Data| wanted.iter().any(|wanted| data.is(wanted.get_ref()));
-            if self.suite.data.is_empty() {
-                return Some("says not on which data".to_owned());
-            }
-            if let Some(other) = self.suite.data.iter().find(|data| !is_wanted(data)) {
-                return Some(format!("other data: {}", other.label));
-            }
-        }
-        let harness = self.suite.harness.as_ref();
-        let other_name = asked
-            .harness
-            .as_ref()
-            .is_some_and(|wanted| harness.map(|(name, _)| name.as_str()) != Some(wanted.as_str()));
-        let version = harness.and_then(|(_name, version)| version.as_deref());
-        let other_version = asked.harness_version.as_ref().is_some_and(|wanted| version != Some(wanted.as_str()));
-        if other_name || other_version {
-            return Some("another program".to_owned());
-        }
-        let told = self.finished.as_ref().or(self.announced.as_ref())?;
-        (!is_from(told, asked.from.as_ref())).then(|| "by another producer".to_owned())
     }
 }
 
@@ -208,17 +222,27 @@ impl Data {
     fn read<H: History>(history: &mut H, artifact: &Artifact) -> Result<Self, H::Error> {
         let now = history.moment();
         let identity = history.identity(artifact)?;
-        let (mut wholes, mut names) = (Vec::new(), BTreeSet::new());
-        for told in identity.iter().flat_map(|identity| &identity.said).filter(|told| told.when() <= now) {
-            let (Payload::DatasetSnapshotted(snapshot), Some(own)) = (&told.payload, &identity) else { continue };
-            if own.has(told, Relation::Subject) {
-                names.insert(told.subject.clone());
-                let of = snapshot.subset.iter().filter_map(|subset| subset.of.as_ref());
-                for whole in of {
-                    wholes.extend(history.identity(whole)?);
+        let (mut wholes, mut names) = (Vec::<Rc<Identity>>::new(), BTreeSet::new());
+        let mut open: Vec<Rc<Identity>> = identity.iter().cloned().collect();
+        // A whole may be a part of a larger one.
+        while let Some(own) = open.pop() {
+            let is_itself = own.is(artifact);
+            for told in own.said.iter().filter(|told| told.when() <= now) {
+                let Payload::DatasetSnapshotted(snapshot) = &told.payload else { continue };
+                let is_subject = own.has(told, Relation::Subject);
+                if is_subject && is_itself {
+                    names.insert(told.subject.clone());
                 }
-            } else {
-                wholes.extend(history.identity(&snapshot.dataset)?.filter(|whole| !whole.is(artifact)));
+                let subset = snapshot.subset.iter().filter_map(|subset| subset.of.as_ref());
+                let of: Vec<&Artifact> = if is_subject { subset.collect() } else { vec![&snapshot.dataset] };
+                for whole in of {
+                    let Some(whole) = history.identity(whole)? else { continue };
+                    let is_known = wholes.iter().any(|known| known.digests == whole.digests);
+                    if !is_known && !whole.is(artifact) {
+                        wholes.push(whole.clone());
+                        open.push(whole);
+                    }
+                }
             }
         }
         Ok(Self { label: label(artifact), identity, wholes, names })
@@ -245,6 +269,30 @@ impl Suite {
         Ok(Self { harness: harness.as_ref().map(spelled), program, data, transform })
     }
 
+    /// Why it is none that the policy asks for; an announcement that leaves something open may be of anything.
+    fn is_other(&self, told: &Evidence, policy: &Policy, is_announcement: bool) -> Option<String> {
+        let asked = policy.table.evaluation.as_ref()?.get_ref();
+        if let Some(wanted) = &asked.data {
+            let is_wanted = |data: &Data| wanted.iter().any(|wanted| data.is(wanted.get_ref()));
+            if self.data.is_empty() && !is_announcement {
+                return Some("says not on which data".to_owned());
+            }
+            if let Some(other) = self.data.iter().find(|data| !is_wanted(data)) {
+                return Some(format!("other data: {}", other.label));
+            }
+        }
+        let is_open = |said: Option<&str>| said.is_none() && is_announcement;
+        let name = self.harness.as_ref().map(|(name, _version)| name.as_str());
+        let version = self.harness.as_ref().and_then(|(_name, version)| version.as_deref());
+        let other_name = asked.harness.as_ref().is_some_and(|wanted| name != Some(wanted.as_str()) && !is_open(name));
+        let other_version =
+            asked.harness_version.as_ref().is_some_and(|wanted| version != Some(wanted.as_str()) && !is_open(version));
+        if other_name || other_version {
+            return Some("another program".to_owned());
+        }
+        (!is_from(told, asked.from.as_ref())).then(|| "by another producer".to_owned())
+    }
+
     /// Why numbers of the two can't be compared; nothing where they can.
     pub(super) fn apart(&self, other: &Self) -> Option<String> {
         let all = [self, other];
@@ -258,9 +306,15 @@ impl Suite {
             let labels = |suite: &Self| suite.data.iter().map(|data| data.label.clone()).collect::<Vec<_>>().join(", ");
             return Some(format!("other data, {} and {}", labels(self), labels(other)));
         }
+        if all.iter().any(|suite| suite.harness.is_none()) {
+            return Some("not both say with which program".to_owned());
+        }
         let other_program = !self.program.is_empty() && !other.program.is_empty() && self.program != other.program;
         if self.harness != other.harness || other_program {
             return Some("another program".to_owned());
+        }
+        if all.iter().any(|suite| suite.transform.as_ref().is_some_and(BTreeSet::is_empty)) {
+            return Some("preprocessing that has no digest and no place".to_owned());
         }
         (self.transform != other.transform).then(|| "other preprocessing".to_owned())
     }

@@ -2,7 +2,7 @@
 
 use lineal_schemas::timestamp::Timestamp;
 
-use super::{Case, Model, result};
+use super::{Case, Model, lineage::CUT, result};
 use crate::{
     policy::Aggregate,
     verdict::{Outcome, RuleResult},
@@ -37,7 +37,7 @@ pub(super) fn rules(case: &Case, model: &Model, results: &mut Vec<RuleResult>, n
 /// Every event of the attempts that count.
 fn evidence(model: &Model) -> Vec<lineal_schemas::digest::EventDigest> {
     let attempts = model.attempts.counted.iter();
-    let events = attempts.flat_map(|attempt| [&attempt.announced, &attempt.finished]).flatten();
+    let events = attempts.flat_map(super::attempts::Attempt::events);
     let retractions = model.attempts.retracted.iter().map(|(_attempt, by)| by);
     events.chain(retractions).flat_map(|told| [Some(told.event), told.corrected_by]).flatten().collect()
 }
@@ -61,7 +61,10 @@ fn enough(case: &Case, model: &Model, notes: &mut Vec<String>) -> RuleResult {
         notes.push(format!("evaluation {} is retracted by {}: {}", attempt.id, who.join(" and "), retraction.reason));
     }
     let (finished, retracted) = (attempts.finished().count(), attempts.retracted.len());
-    let open: Vec<&str> = attempts.open().map(|(attempt, _told)| attempt.id.as_str()).collect();
+    let (strayed, open): (Vec<_>, Vec<_>) = attempts.open().partition(|attempt| attempt.strayed.is_some());
+    let strayed = strayed.iter().filter_map(|attempt| Some(format!("{}: {}", attempt.id, attempt.strayed.as_ref()?.1)));
+    let strayed: Vec<String> = strayed.collect();
+    let open: Vec<&str> = open.iter().map(|attempt| attempt.id.as_str()).collect();
     let answer = |outcome, got: String| RuleResult {
         evidence: evidence(model),
         ..result("evaluation", None, outcome, want, got)
@@ -71,6 +74,9 @@ fn enough(case: &Case, model: &Model, notes: &mut Vec<String>) -> RuleResult {
     }
     if !open.is_empty() {
         return answer(Outcome::NoEvidence, format!("announced and not finished: {}", open.join(", ")));
+    }
+    if !strayed.is_empty() {
+        return answer(Outcome::NoEvidence, strayed.join("; "));
     }
     if finished < usize::try_from(repeats).unwrap_or(usize::MAX) {
         let others: Vec<&str> = attempts.other.iter().map(|(why, _attempt)| why.as_str()).collect();
@@ -89,7 +95,8 @@ fn disjoint(_case: &Case, model: &Model) -> RuleResult {
     let want = "evaluation data that it was not made from".to_owned();
     let data: Vec<_> = model.attempts.finished().flat_map(|(attempt, _told)| &attempt.suite.data).collect();
     let is_used = |data: &&&super::attempts::Data| {
-        data.identity.iter().chain(&data.wholes).any(|identity| model.ancestry.has(identity))
+        data.identity.iter().any(|identity| model.ancestry.has_any_of(identity))
+            || data.wholes.iter().any(|identity| model.ancestry.has(identity))
     };
     let answer =
         |outcome, got: String| RuleResult { evidence: evidence(model), ..result(rule, None, outcome, want, got) };
@@ -103,7 +110,10 @@ fn disjoint(_case: &Case, model: &Model) -> RuleResult {
     if data.is_empty() || says_nothing {
         return answer(Outcome::NoEvidence, "it is not said on which data it was measured".to_owned());
     }
-    if model.ancestry.trainers.is_empty() {
+    if model.ancestry.is_cut {
+        return answer(Outcome::NoEvidence, CUT.to_owned());
+    }
+    if !model.ancestry.is_made {
         return answer(Outcome::NoEvidence, "it is not known what it was made from".to_owned());
     }
     let labels: Vec<&str> = data.iter().map(|data| data.label.as_str()).collect();
@@ -118,8 +128,10 @@ fn independent(_case: &Case, model: &Model) -> RuleResult {
     let both = joined(&mut evaluators.intersection(trainers));
     let (outcome, got) = if !both.is_empty() {
         (Outcome::Fail, format!("{both} did both"))
-    } else if trainers.is_empty() {
+    } else if !model.ancestry.is_made || trainers.is_empty() {
         (Outcome::NoEvidence, "no run says who trained it".to_owned())
+    } else if model.ancestry.is_cut {
+        (Outcome::NoEvidence, CUT.to_owned())
     } else if evaluators.is_empty() {
         (Outcome::NoEvidence, "nobody measured it".to_owned())
     } else {

@@ -36,6 +36,9 @@ pub(super) enum Incumbents {
 #[derive(Debug)]
 pub(super) struct Incumbent {
     pub(super) label: String,
+    artifact: Artifact,
+    /// Nothing where it has no strong digest.
+    identity: Option<Rc<Identity>>,
     /// Nothing where it has no strong digest.
     attempts: Option<Attempts>,
 }
@@ -68,14 +71,20 @@ impl Incumbents {
     fn of<H: History>(history: &mut H, state: State, own: &[Rc<Identity>], policy: &Policy) -> Result<Self, H::Error> {
         let mut incumbents: Vec<Incumbent> = Vec::new();
         for artifact in others(&state.sets, own) {
-            let attempts = match history.identity(artifact)? {
-                Some(identity) => Some(Attempts::read(history, &identity, policy)?),
+            let identity = history.identity(artifact)?;
+            let is_known = |known: &Incumbent| match (&known.identity, &identity) {
+                (Some(known), Some(_)) => known.is(artifact),
+                (None, None) => known.artifact == *artifact,
+                _ => false,
+            };
+            if incumbents.iter().any(is_known) {
+                continue;
+            }
+            let attempts = match &identity {
+                Some(identity) => Some(Attempts::read(history, identity, policy)?),
                 None => None,
             };
-            let label = label(artifact);
-            if incumbents.iter().all(|known| known.label != label) {
-                incumbents.push(Incumbent { label, attempts });
-            }
+            incumbents.push(Incumbent { label: label(artifact), artifact: artifact.clone(), identity, attempts });
         }
         Ok(Self::Seen(incumbents, state))
     }
@@ -109,15 +118,17 @@ fn others<'s>(sets: &'s [ServedSet], own: &'s [Rc<Identity>]) -> impl Iterator<I
 }
 
 impl Incumbent {
-    /// Its last measurement that can be compared with an attempt, or why there is none.
-    pub(super) fn comparable(&self, attempt: &Attempt) -> Result<&Rc<Evidence>, String> {
+    /// Its measurements that can be compared with an attempt, or why there is none. Every one counts: who measures again does
+    /// not make what runs worse than it is.
+    pub(super) fn comparable(&self, attempt: &Attempt) -> Result<Vec<&Rc<Evidence>>, String> {
         let Some(attempts) = &self.attempts else { return Err("it has no strong digest".to_owned()) };
         let other = attempts.other.iter().map(|(_why, attempt)| attempt);
         let all: Vec<&Attempt> =
             attempts.counted.iter().chain(other).filter(|other| other.finished.is_some()).collect();
         let comparable = attempts.finished().filter(|(other, _told)| other.suite.apart(&attempt.suite).is_none());
-        if let Some((_other, told)) = comparable.last() {
-            return Ok(told);
+        let comparable: Vec<&Rc<Evidence>> = comparable.map(|(_other, told)| told).collect();
+        if !comparable.is_empty() {
+            return Ok(comparable);
         }
         let why = all.last().and_then(|other| other.suite.apart(&attempt.suite));
         Err(why.unwrap_or_else(|| "it was never measured so".to_owned()))

@@ -4,7 +4,7 @@
 //! that is none. Never follows code, environments or what only measured. (docs/DESIGN.md)
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
 };
 
@@ -28,6 +28,9 @@ use crate::{
 /// The most artifacts of one walk: beyond them the lineage is unknown.
 const MAX_NODES: usize = 20_000;
 
+/// What there is to say of a walk that was cut off.
+pub(super) const CUT: &str = "its ancestry is more than 20000 artifacts, and was not walked to its end";
+
 /// Everything that an artifact was made from.
 #[derive(Debug, Default)]
 pub(super) struct Ancestry {
@@ -39,12 +42,18 @@ pub(super) struct Ancestry {
     snapshots: usize,
     /// Ends that are none, in words.
     unknown: Vec<String>,
+    /// Whether there is more of it than was walked: then nothing can be said of what is missing.
+    pub(super) is_cut: bool,
     /// Where it was made elsewhere, in words.
     boundaries: Vec<String>,
-    /// Whoever signed the runs that made the artifact itself.
+    /// Whether a run says what made the artifact itself.
+    pub(super) is_made: bool,
+    /// Whoever signed the runs that made it or a model that it was made from, or corrected them.
     pub(super) trainers: BTreeSet<String>,
     /// The events on the way.
     evidence: Vec<Rc<Evidence>>,
+    /// What was cleared on the way under a key that somebody else may have had, by whom.
+    pub(super) suspect: BTreeSet<String>,
     /// Flags that stand on something on the way.
     flags: Vec<(String, Rc<Evidence>)>,
 }
@@ -58,6 +67,8 @@ enum Kind {
     Other,
     /// The whole that a part belongs to.
     Whole,
+    /// A part of a whole that was used.
+    Part,
 }
 
 const fn kind_of(role: InputRole) -> Kind {
@@ -80,12 +91,14 @@ impl Ancestry {
             if strong(&artifact).any(|digest| found.digests.contains(&digest)) {
                 if kind != Kind::Whole {
                     // Known as the whole of a part, and used whole as well.
-                    found.unpart(history.identity(&artifact)?.as_deref());
+                    let identity = history.identity(&artifact)?;
+                    open.extend(found.unpart(identity.as_deref(), history.moment()));
                 }
                 continue;
             }
             nodes += 1;
             if nodes > MAX_NODES {
+                found.is_cut = true;
                 found.unknown.push(format!("more than {MAX_NODES} artifacts"));
                 break;
             }
@@ -104,8 +117,12 @@ impl Ancestry {
         Ok(found)
     }
 
-    fn unpart(&mut self, identity: Option<&Identity>) {
-        self.wholes.retain(|digest| !identity.is_some_and(|identity| identity.digests.contains(digest)));
+    /// A whole that was used whole after all: its parts were used, too.
+    fn unpart(&mut self, identity: Option<&Identity>, now: Timestamp) -> Vec<(Artifact, Kind)> {
+        let Some(identity) = identity else { return Vec::new() };
+        let before = self.wholes.len();
+        self.wholes.retain(|digest| !identity.digests.contains(digest));
+        if self.wholes.len() == before { Vec::new() } else { parts(identity, now) }
     }
 
     /// Takes one artifact, and gives what it was made from.
@@ -116,15 +133,19 @@ impl Ancestry {
         kind: Kind,
         (now, is_first): (Timestamp, bool),
     ) -> Vec<(Artifact, Kind)> {
-        let (mut next, mut is_known) = (Vec::new(), matches!(kind, Kind::Other | Kind::Whole));
+        let (mut next, mut is_known) = (Vec::new(), matches!(kind, Kind::Other | Kind::Whole | Kind::Part));
+        if kind == Kind::Data {
+            next.extend(parts(identity, now));
+        }
         for told in identity.said.iter().filter(|told| told.when() <= now) {
             let is_subject = identity.has(told, Relation::Subject);
             match &told.payload {
                 Payload::RunCompleted(run) if identity.has(told, Relation::Output) => {
                     is_known = true;
                     self.evidence.push(told.clone());
-                    if is_first {
-                        self.trainers.extend(told.producers.iter().cloned());
+                    self.is_made |= is_first;
+                    if kind == Kind::Model {
+                        self.trainers.extend(told.producers.union(&told.correctors).cloned());
                     }
                     match &run.inputs {
                         Some(inputs) => next.extend(inputs.iter().filter(|input| is_ancestry(input)).map(of_input)),
@@ -153,6 +174,7 @@ impl Ancestry {
                         self.boundaries.push(format!("{} was made elsewhere", registered.name));
                     }
                 }
+                Payload::ArtifactCleared(_) if told.is_suspect => self.suspect.extend(told.producers.iter().cloned()),
                 _ => {}
             }
         }
@@ -168,6 +190,24 @@ impl Ancestry {
     pub(super) fn has(&self, identity: &Identity) -> bool {
         identity.digests.iter().any(|digest| self.digests.contains(digest) && !self.wholes.contains(digest))
     }
+
+    /// Whether data are something that it was made from, or the whole of which a part was used.
+    pub(super) fn has_any_of(&self, identity: &Identity) -> bool {
+        identity.digests.iter().any(|digest| self.digests.contains(digest))
+    }
+}
+
+/// The parts that snapshots name of a whole.
+fn parts(identity: &Identity, now: Timestamp) -> Vec<(Artifact, Kind)> {
+    let mut parts = Vec::new();
+    for told in identity.said.iter().filter(|told| told.when() <= now) {
+        let Payload::DatasetSnapshotted(snapshot) = &told.payload else { continue };
+        if identity.has(told, Relation::Subject) {
+            let splits = snapshot.splits.iter().flatten().filter_map(|split| split.artifact.clone());
+            parts.extend(splits.map(|part| (part, Kind::Part)));
+        }
+    }
+    parts
 }
 
 fn is_ancestry(input: &Input) -> bool {
@@ -180,19 +220,26 @@ fn of_input(input: &Input) -> (Artifact, Kind) {
 }
 
 /// The flags that stand on an artifact: from when they were said until they are cleared.
+///
+/// Nobody clears what the ledger did not have yet: a flag that it took after the clear stands.
 pub(super) fn standing(identity: &Identity, now: Timestamp) -> Vec<Rc<Evidence>> {
-    let (mut standing, mut taken_back) = (Vec::<Rc<Evidence>>::new(), BTreeSet::new());
+    let (mut standing, mut taken_back) = (Vec::<Rc<Evidence>>::new(), BTreeMap::new());
     for told in identity.said.iter().filter(|told| told.when() <= now) {
         match &told.payload {
+            // Somebody else may have had the key.
+            Payload::ArtifactCleared(_) if told.is_suspect => {}
             Payload::ArtifactFlagged(_) => standing.push(told.clone()),
             Payload::ArtifactCleared(cleared) => match cleared.flag {
-                Some(flag) => _ = taken_back.insert(flag),
-                None => standing.clear(),
+                Some(flag) => {
+                    let last: &mut u64 = taken_back.entry(flag).or_default();
+                    *last = told.index.max(*last);
+                }
+                None => standing.retain(|flagged| flagged.index > told.index),
             },
             _ => {}
         }
     }
-    standing.retain(|told| !taken_back.contains(&told.event));
+    standing.retain(|told| taken_back.get(&told.event).is_none_or(|last| told.index > *last));
     standing
 }
 
@@ -201,6 +248,15 @@ pub(super) fn identity_rule(case: &Case, notes: &mut Vec<String>) -> RuleResult 
     let all = || case.models.iter().chain(&case.others);
     let weak: Vec<&str> = all().filter(|part| part.identity.is_none()).map(|part| part.label.as_str()).collect();
     let want = "a digest of the full content of every part".to_owned();
+    let doubled = |model: &Model| {
+        let kinds = model.doubled(case.now);
+        (!kinds.is_empty()).then(|| format!("{} has two values of {}", model.label, kinds.join(", ")))
+    };
+    let doubled: Vec<String> = case.models.iter().filter_map(doubled).collect();
+    if !doubled.is_empty() {
+        let got = format!("{}, and nobody but its makers says that they are the same", doubled.join("; "));
+        return result("identity", None, Outcome::NoEvidence, want, got);
+    }
     if weak.is_empty() {
         let parts: Vec<&str> = all().map(|part| part.label.as_str()).collect();
         return result("identity", None, Outcome::Pass, want, parts.join(", "));
@@ -229,8 +285,12 @@ pub(super) fn flags_rule(case: &Case) -> RuleResult {
             found.push(format!("{what} is flagged {}: {}", flagged.category, flagged.justification));
         }
     }
-    let outcome = if found.is_empty() { Outcome::Pass } else { Outcome::Fail };
-    let got = if found.is_empty() { "nothing flagged".to_owned() } else { found.join("; ") };
+    let is_cut = case.models.iter().chain(&case.others).any(|part| part.ancestry.is_cut);
+    let (outcome, got) = match (found.is_empty(), is_cut) {
+        (false, _) => (Outcome::Fail, found.join("; ")),
+        (true, true) => (Outcome::NoEvidence, CUT.to_owned()),
+        (true, false) => (Outcome::Pass, "nothing flagged".to_owned()),
+    };
     let want = if refuses_warnings { "nothing flagged, not even as a warning" } else { "nothing flagged as an error" };
     RuleResult { evidence, ..result("flags", None, outcome, want.to_owned(), got) }
 }
@@ -244,6 +304,9 @@ pub(super) fn lineage_rule(model: &Model, asked: &Lineage) -> RuleResult {
     let elsewhere = !ancestry.boundaries.is_empty();
     if elsewhere && asked.boundary == OnBoundary::Refuse {
         return answer(Outcome::Fail, ancestry.boundaries.join("; "));
+    }
+    if ancestry.is_cut {
+        return answer(Outcome::NoEvidence, CUT.to_owned());
     }
     if ancestry.unknown.len() > usize::try_from(asked.unknown_inputs).unwrap_or(usize::MAX) {
         let more = ancestry.unknown.len().saturating_sub(SHOWN);

@@ -191,14 +191,9 @@ fn relative(
     };
     let (mut against, mut missing) = (String::new(), None);
     for incumbent in incumbents {
-        let looked = baseline(incumbent, asked, found, evidence)
+        let looked = baselines(incumbent, asked, found, evidence)
             .map_err(|why| nothing(format!("{}, not comparable with {}: {why}", found.shown, incumbent.label)))
-            .and_then(|(exact, shown)| {
-                change(asked, &found.exact, &exact).map_err(|(outcome, why)| {
-                    (outcome, format!("{} against {shown} of {}: {why}", found.shown, incumbent.label))
-                })?;
-                Ok(format!(" against {shown} of {}", incumbent.label))
-            });
+            .and_then(|baselines| held(asked, found, &baselines, &incumbent.label));
         match looked {
             Ok(text) => against.push_str(&text),
             Err((Outcome::Fail, why)) => return Err((Outcome::Fail, why)),
@@ -208,15 +203,43 @@ fn relative(
     missing.map_or(Ok(against), Err)
 }
 
-fn baseline(
+/// The numbers of what runs, one for each measurement that can be compared and has one.
+fn baselines(
     incumbent: &super::incumbent::Incumbent,
     asked: &Metric,
     found: &Found<'_>,
     evidence: &mut Vec<EventDigest>,
-) -> Result<(Exact, String), String> {
-    let told = incumbent.comparable(found.attempt)?;
-    evidence.push(told.event);
-    one(told, asked.name.as_str(), &asked.slice).and_then(|result| value(result, asked.min_n))
+) -> Result<Vec<(Exact, String)>, String> {
+    let (mut numbers, mut missing) = (Vec::new(), String::new());
+    for told in incumbent.comparable(found.attempt)? {
+        evidence.push(told.event);
+        match one(told, asked.name.as_str(), &asked.slice).and_then(|result| value(result, asked.min_n)) {
+            Ok(number) => numbers.push(number),
+            Err(why) => missing = why,
+        }
+    }
+    if numbers.is_empty() { Err(missing) } else { Ok(numbers) }
+}
+
+/// Holds a number against every one of what runs, and shows the best of them.
+fn held(asked: &Metric, found: &Found<'_>, baselines: &[(Exact, String)], label: &str) -> Looked {
+    let mut missing = None;
+    for (exact, shown) in baselines {
+        let why = match change(asked, &found.exact, exact) {
+            Ok(()) => continue,
+            Err((outcome, why)) => (outcome, format!("{} against {shown} of {label}: {why}", found.shown)),
+        };
+        if why.0 == Outcome::Fail {
+            return Err(why);
+        }
+        missing = Some(why);
+    }
+    let ordered = |one: &&(Exact, String), other: &&(Exact, String)| match asked.better {
+        Some(Better::Lower) => other.0.cmp(&one.0),
+        Some(Better::Higher) | None => one.0.cmp(&other.0),
+    };
+    let best = baselines.iter().max_by(ordered).map_or("", |(_exact, shown)| shown);
+    missing.map_or_else(|| Ok(format!(" against {best} of {label}")), Err)
 }
 
 /// Whether a change from a baseline is within what is asked.

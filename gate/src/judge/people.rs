@@ -21,7 +21,7 @@ use lineal_schemas::{
 
 use super::{Case, Model, result};
 use crate::{
-    history::{Evidence, History, Identity, Used},
+    history::{Evidence, History, Used},
     policy::{Approval, NotWho, Rollback, is_from},
     verdict::{Outcome, RuleResult, Verdict, WAY_BACK, time},
 };
@@ -46,16 +46,21 @@ impl Words {
 /// `approval`: enough people who may have said yes, and none no.
 pub(super) fn approval_rule(case: &Case, model: &Model, asked: &Approval) -> RuleResult {
     let want = format!("{} as {}, and no refusal", asked.count, asked.role);
-    let mut evidence = Vec::new();
+    let (mut evidence, mut why) = (Vec::new(), Vec::new());
     let excluded = excluded(model, asked);
     // Of one producer the last word counts.
     let mut last: BTreeMap<&str, &Rc<Evidence>> = BTreeMap::new();
     for told in case.words.approvals.iter().filter(|told| is_about(told, model, asked)) {
         for producer in told.producers.iter().filter(|_producer| is_from(told, asked.from.as_ref())) {
-            last.insert(producer, told);
+            if let Some(doubt) = doubt(told, model, case.now) {
+                evidence.push(told.event);
+                why.push(format!("that of {producer} {doubt}"));
+            } else {
+                last.insert(producer, told);
+            }
         }
     }
-    let (mut yes, mut no, mut why) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut yes, mut no) = (Vec::new(), Vec::new());
     for (producer, told) in last {
         evidence.push(told.event);
         match &told.payload {
@@ -100,6 +105,16 @@ fn is_about(told: &Evidence, model: &Model, asked: &Approval) -> bool {
     *role == asked.role && model.identity.as_ref().is_some_and(|identity| identity.is(artifact))
 }
 
+/// Why a yes says nothing about this model; a no always does.
+fn doubt(told: &Evidence, model: &Model, now: Timestamp) -> Option<&'static str> {
+    let Payload::ApprovalGranted(granted) = &told.payload else { return None };
+    if told.is_suspect {
+        return Some("came under a key that somebody else may have had");
+    }
+    let is_it = model.is_known_as(&granted.artifact, told.index, now);
+    (!is_it).then_some("is of another digest, which nobody but its makers had called the same by then")
+}
+
 fn excluded(model: &Model, asked: &Approval) -> BTreeSet<String> {
     let mut excluded = BTreeSet::new();
     for who in &asked.not {
@@ -122,14 +137,23 @@ struct Waiver<'t> {
     end: Timestamp,
 }
 
-/// The waivers about a service that had happened and name this policy's text; one that was corrected is none.
-fn waivers<H: History>(history: &mut H, case: &Case) -> Result<Vec<Rc<Evidence>>, H::Error> {
+/// The waivers about a service that had happened and name this policy's text; one that was corrected is none, and one under a
+/// key that somebody else may have had.
+fn waivers<H: History>(history: &mut H, case: &Case, notes: &mut Vec<String>) -> Result<Vec<Rc<Evidence>>, H::Error> {
     let now = history.moment();
     let mut all = history.about(case.service.as_str(), &["waiver.granted"])?;
     all.retain(|told| {
         let Payload::WaiverGranted(granted) = &told.payload else { return false };
         told.corrected_by.is_none() && told.when() <= now && granted.policy.as_str() == case.applied.policy.digest()
     });
+    for told in all.iter().filter(|told| told.is_suspect) {
+        let note =
+            format!("NOT COUNTED: a waiver of {} under a key that somebody else may have had", joined(&told.producers));
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    all.retain(|told| !told.is_suspect);
     Ok(all)
 }
 
@@ -150,7 +174,7 @@ pub(super) fn waive<H: History>(
 ) -> Result<(), H::Error> {
     let Some(asked) = &case.applied.policy.table.waivers else { return Ok(()) };
     let asked = asked.get_ref();
-    let all = waivers(history, case)?;
+    let all = waivers(history, case, &mut verdict.notes)?;
     let longest = asked.expires.as_ref().map(crate::policy::Span::as_millis);
     for result in &mut verdict.rules {
         let may_be = asked.rules.iter().any(|rule| *rule.get_ref() == result.rule);
@@ -158,11 +182,11 @@ pub(super) fn waive<H: History>(
             continue;
         }
         let models = case.models.iter().filter(|model| result.of.as_ref().is_none_or(|of| *of == model.label));
-        let identities: Vec<&Rc<Identity>> = models.filter_map(|model| model.identity.as_ref()).collect();
+        let models: Vec<&Model> = models.filter(|model| model.identity.is_some()).collect();
         for told in all.iter().rev() {
             let Some(waiver) = waiver(told, &result.rule, longest) else { continue };
-            let names =
-                !identities.is_empty() && identities.iter().all(|identity| identity.is(&waiver.granted.artifact));
+            let is_named = |model: &&Model| model.is_known_as(&waiver.granted.artifact, told.index, case.now);
+            let names = !models.is_empty() && models.iter().all(is_named);
             if !names || !is_from(told, asked.from.as_ref()) {
                 continue;
             }
@@ -199,18 +223,18 @@ pub(super) fn roll_back<H: History>(
     if verdict.rules.iter().any(refused) {
         return Ok(());
     }
-    let identities: Vec<Rc<Identity>> = case.models.iter().filter_map(|model| model.identity.clone()).collect();
     let mut is_same = |told: &Evidence| {
         let Payload::GateDecided(decided) = &told.payload else { return false };
         told.is_ledgers
             && told.corrected_by.is_none()
+            && told.when() <= case.now
             && decided.verdict == GateVerdict::Allow
-            && has_just(&decided.serving_set, &identities)
+            && has_just(&decided.serving_set, case, told.index)
     };
     let Some(allowed) = history.last_about(case.service.as_str(), "gate.decided", &mut is_same)? else {
         return Ok(());
     };
-    let mut ran = |sets: &[ServedSet]| has_just(sets, &identities);
+    let mut ran = |sets: &[ServedSet]| has_just(sets, case, allowed.index);
     let Some(state) = history.state(case.service.as_str(), Some(&mut ran))? else { return Ok(()) };
     used.put(&allowed);
     used.put_digest(state.event);
@@ -233,17 +257,16 @@ pub(super) fn roll_back<H: History>(
 }
 
 /// Whether the models of a serving set are just these.
-fn has_just(sets: &[ServedSet], identities: &[Rc<Identity>]) -> bool {
+fn has_just(sets: &[ServedSet], case: &Case, before: u64) -> bool {
     use lineal_schemas::vocabulary::deployment::ComponentRole::{Adapter, Model};
     let components = sets.iter().flat_map(|set| &set.components);
-    let models: Vec<_> = components.filter(|part| matches!(part.role, Model | Adapter)).collect();
-    let known = |part: &&&_| {
-        let part: &lineal_schemas::vocabulary::deployment::Component = part;
-        identities.iter().any(|identity| identity.is(&part.artifact))
+    let served: Vec<_> = components.filter(|part| matches!(part.role, Model | Adapter)).collect();
+    let is_part = |part: &lineal_schemas::vocabulary::deployment::Component, model: &super::Model| {
+        model.is_known_as(&part.artifact, before, case.now)
     };
-    !models.is_empty()
-        && models.iter().filter(known).count() == models.len()
-        && identities.iter().all(|identity| models.iter().any(|part| identity.is(&part.artifact)))
+    !served.is_empty()
+        && served.iter().all(|part| case.models.iter().any(|model| is_part(part, model)))
+        && case.models.iter().all(|model| served.iter().any(|part| is_part(part, model)))
 }
 
 /// Break-glass: the verdict stays `deny`, and says who lets it run all the same, until when.
@@ -257,14 +280,11 @@ pub(super) fn break_glass<H: History>(
     if verdict.verdict != GateVerdict::Deny {
         return Ok(());
     }
-    let all = waivers(history, case)?;
+    let all = waivers(history, case, &mut verdict.notes)?;
     let longest = Some(asked.expires.as_millis());
     for told in all.iter().rev() {
         let Some(waiver) = waiver(told, lineal_schemas::vocabulary::policy::OVERRIDE, longest) else { continue };
-        let names = case
-            .models
-            .iter()
-            .all(|model| model.identity.as_ref().is_some_and(|identity| identity.is(&waiver.granted.artifact)));
+        let names = case.models.iter().all(|model| model.is_known_as(&waiver.granted.artifact, told.index, case.now));
         if !names || case.models.is_empty() || !is_from(told, asked.from.as_ref()) {
             continue;
         }

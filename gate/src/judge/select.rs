@@ -10,7 +10,7 @@ use lineal_schemas::vocabulary::{
 
 use super::{Applied, Asked, Question};
 use crate::{
-    history::{Evidence, History},
+    history::{Evidence, History, MAX_POLICIES},
     policy::{Policy, owner},
 };
 
@@ -69,7 +69,12 @@ fn all<H: History>(history: &mut H, service: &ServiceName) -> Result<(Vec<Applie
     let segments: Vec<&str> = owners.split('/').collect();
     for count in 1..=segments.len() {
         let own = segments.get(..count).unwrap_or_default().join("/");
-        for subject in history.subjects(&format!("policy/{own}/"))? {
+        let subjects = history.subjects(&format!("policy/{own}/"))?;
+        if subjects.len() > MAX_POLICIES {
+            unread
+                .push(format!("more than {MAX_POLICIES} policies of {own} are not all looked at: ask for one by name"));
+        }
+        for subject in subjects {
             if owner(&subject) != Some(&own) {
                 continue;
             }
@@ -98,7 +103,7 @@ fn registration<H: History>(
     text: &PolicyText,
 ) -> Result<Option<Rc<Evidence>>, H::Error> {
     let is_it = |told: &Rc<Evidence>| matches!(&told.payload, Payload::PolicyRegistered(registered) if registered.text == *text);
-    Ok(newest(history, name.as_str())?.filter(|told| is_it(told) && told.corrected_by.is_none()))
+    Ok(newest(history, name.as_str())?.filter(|told| is_it(told) && told.corrected_by.is_none() && !told.is_suspect))
 }
 
 fn read(told: Rc<Evidence>) -> Result<Applied, String> {
@@ -107,6 +112,10 @@ fn read(told: Rc<Evidence>) -> Result<Applied, String> {
     };
     if told.corrected_by.is_some() {
         return Err(format!("{} was corrected after its registration: register it again", registered.policy));
+    }
+    if told.is_suspect {
+        let policy = &registered.policy;
+        return Err(format!("{policy} was registered under a key that somebody else may have had: register it again"));
     }
     match Policy::parse(&registered.text) {
         Ok(policy) if policy.name() == &registered.policy => Ok(Applied { policy, registered: Some(told) }),

@@ -41,10 +41,18 @@ pub(super) fn states(history: &mut AtSize<'_>, service: &str) -> Vec<Seen> {
         }
         states.extend(seen(&told, service, now));
     }
-    states.extend(inventories.ends(service));
     states.retain(|seen| seen.order.0 <= now);
     states.sort_by(|one, other| other.order.cmp(&one.order));
-    states
+    let (mut all, mut newer) = (Vec::new(), None);
+    for seen in states {
+        let at = seen.order.0;
+        if !seen.state.sets.is_empty() {
+            all.extend(inventories.end(service, at, newer).filter(|end| end.order.0 <= now));
+        }
+        newer = Some(at);
+        all.push(seen);
+    }
+    all
 }
 
 /// What an event saw of a service, if it did.
@@ -112,9 +120,21 @@ impl Inventories {
         self.0.entry((at, inventory.observer.to_string())).or_default().push(told.clone());
     }
 
-    /// That a service was not there, for each inventory that is whole and does not list it.
-    fn ends(&self, service: &str) -> Vec<Seen> {
-        self.0.iter().filter_map(|((at, _observer), parts)| end(*at, parts, service)).collect()
+    /// The first time that a service was not there after it was seen and before it was seen again: an inventory that is whole
+    /// and does not list it. What was never seen has no end.
+    fn end(&self, service: &str, after: Timestamp, before: Option<Timestamp>) -> Option<Seen> {
+        let between =
+            self.0.iter().filter(|((at, _observer), _parts)| *at > after && before.is_none_or(|before| *at < before));
+        let mut ends = between.filter_map(|((at, _observer), parts)| end(*at, parts, service));
+        ends.find(|end| end.order.0 > after)
+    }
+}
+
+/// The number of a part; the whole is part 1.
+fn number(told: &Evidence) -> u64 {
+    match &told.payload {
+        Payload::InventoryObserved(inventory) => inventory.part.as_ref().map_or(1, |part| part.number.get()),
+        _ => 1,
     }
 }
 
@@ -132,7 +152,7 @@ fn end(at: Timestamp, parts: &[Rc<Evidence>], service: &str) -> Option<Seen> {
     }
     let of = of?;
     let is_whole = u64::try_from(numbers.len()) == Ok(of) && numbers.last() == Some(&of);
-    let first = parts.iter().min_by_key(|told| told.index)?;
+    let first = parts.iter().min_by_key(|told| (number(told), told.index))?;
     let order = (at.min(received), first.source.clone(), first.sequence);
     let state = State { standing: Standing::Ended, sets: Vec::new(), event: first.event };
     is_whole.then_some(Seen { order, state, is_whole })

@@ -264,12 +264,13 @@ fn what_comes_later_changes_no_verdict_of_before() {
 }
 
 #[test]
-fn a_correction_of_others_makes_a_result_theirs_as_well() {
+fn whoever_measured_it_corrects_the_result_and_nobody_else_does() {
     let mut world = World::new();
     let event = world.finished("eval-team", "1", "new", "held-out", json!([{"metric": "auc", "value": "0.10"}]));
     let data = json!({"evaluationId": "1", "model": file("new"), "harness": {"name": "evalkit"},
         "inputs": [{"artifact": file("held-out"), "role": "evaluation"}], "results": [{"metric": "auc", "value": "0.99"}]});
     world.say("other-evals", "record.corrected", MODEL, json!({"corrects": event, "data": data}));
+    assert_eq!(rule(&world.verdict(AUC), "metric/auc").outcome, Fail);
+    world.say("eval-team", "record.corrected", MODEL, json!({"corrects": event, "data": data}));
     assert_eq!(world.verdict(AUC).verdict, GateVerdict::Allow);
-    assert_eq!(rule(&world.verdict(&with("from = [\"eval-team\"]")), "evaluation").outcome, NoEvidence);
 }

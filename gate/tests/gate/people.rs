@@ -243,6 +243,13 @@ fn nobody_changes_what_somebody_else_approved() {
     world.say("risk-team", "record.corrected", SERVICE, json!({"corrects": event, "data": data}));
     let verdict = world.verdict(APPROVAL);
     assert_eq!(rule(&verdict, "approval").outcome, NoEvidence);
+    assert_eq!(got(&verdict, "approval").1, "0 of 1");
+    // Whoever changes their own grants it again.
+    let event = approve(&mut world, "risk-team", json!({"artifact": file("another")}));
+    let data = json!({"service": SERVICE, "artifact": file("new"), "role": "model-risk"});
+    world.say("risk-team", "record.corrected", SERVICE, json!({"corrects": event, "data": data}));
+    let verdict = world.verdict(APPROVAL);
+    assert_eq!(rule(&verdict, "approval").outcome, NoEvidence);
     assert!(got(&verdict, "approval").1.contains("was corrected"), "{verdict:?}");
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct World {
     keys: BTreeMap<String, KeyId>,
     sequence: u64,
     pub(crate) minute: i64,
+    /// How many minutes before the ledger takes it an event says that it happened.
+    pub(crate) backdated: i64,
 }
 
 /// Who there is, and what they may say.
@@ -93,7 +95,8 @@ impl World {
             facts("ledger.created", "ledger/gate.example/log", "lineal://gate.example/log", (1, time), &genesis);
         let signature = Signature { keyid: root.keyid(), bytes: [0; 64] };
         let registry = Registry::create(&genesis, &[signature]).unwrap();
-        let mut world = Self { memory: Memory::default(), registry, keys: BTreeMap::new(), sequence: 1, minute: 0 };
+        let mut world =
+            Self { memory: Memory::default(), registry, keys: BTreeMap::new(), sequence: 1, minute: 0, backdated: 0 };
         world.memory.push_signed(0, time, vec![root.keyid()], genesis);
         for (seed, (producer, role)) in (1..).zip(PRODUCERS) {
             world.enrol(seed, producer, role);
@@ -106,7 +109,7 @@ impl World {
         let types: Vec<&str> = TYPES.iter().map(|rule| rule.name).collect();
         let enrolled = json!({"keyid": key.keyid(), "publicKey": key.public().to_pem(), "producer": producer,
             "sources": ["https://gate.example/**"], "roles": [role], "types": types,
-            "names": ["model/payments/**", "service/payments/**", "dataset/payments/**", "job/payments/**"]});
+            "names": ["model/payments/**", "service/payments/**", "dataset/payments/**", "job/payments/**", "artifact/payments/**"]});
         let payload = Payload::parse("dev.lineal.key.enrolled.v1", &enrolled.to_string()).unwrap();
         self.registry.apply(0, Timestamp::from_millis(BEGIN), &payload).unwrap();
         self.keys.insert(producer.to_owned(), key.keyid());
@@ -132,7 +135,8 @@ impl World {
 
     pub(crate) fn say(&mut self, who: &str, kind: &str, subject: &str, data: Value) -> EventDigest {
         self.minute += 1;
-        let (time, minute) = (self.now(), self.minute);
+        let minute = self.minute;
+        let time = Timestamp::from_millis(BEGIN + (minute - self.backdated) * 60_000);
         self.say_at(who, kind, subject, data, (time, minute))
     }
 
@@ -159,6 +163,12 @@ impl World {
         let received = Timestamp::from_millis(BEGIN + minute * 60_000);
         self.memory.push_signed(self.sequence - 1, received, keys, facts);
         digest
+    }
+
+    /// A key is revoked, and somebody else may have had it since then.
+    pub(crate) fn revoked(&mut self, who: &str, since: &str) {
+        let data = json!({"keyid": self.keys[who], "reason": "compromised", "compromisedSince": since});
+        self.say("root", "key.revoked", &format!("key/{}", self.keys[who]), data);
     }
 
     pub(crate) fn now(&self) -> Timestamp {

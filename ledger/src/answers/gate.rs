@@ -4,6 +4,7 @@
 //! runs, and never lets anything run: that is for whoever asks. (docs/GATE.md)
 
 use lineal_gate::{
+    history::MAX_POLICIES,
     judge::{Asked, Question, is_spoken_for, judge},
     verdict::{Outcome, Verdict},
 };
@@ -32,7 +33,7 @@ mod indexed;
 mod members;
 pub mod running;
 
-use indexed::{Indexed, MAX_POLICIES};
+use indexed::Indexed;
 pub use members::{GateMembers, to_json};
 
 /// The answer to `lineal gate`.

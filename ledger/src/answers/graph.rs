@@ -116,6 +116,8 @@ pub(super) struct Reader<'v> {
     identities: HashMap<Strong, Rc<Identity>>,
     flags: Option<Rc<Flags>>,
     entries: HashMap<EventDigest, Option<u64>>,
+    /// Whether some events are corrected by those who said them alone.
+    is_strict: bool,
 }
 
 impl<'v> Reader<'v> {
@@ -138,6 +140,7 @@ impl<'v> Reader<'v> {
             identities: HashMap::new(),
             flags: None,
             entries: HashMap::new(),
+            is_strict: false,
         })
     }
 

@@ -105,21 +105,57 @@ fn passed(world: &World, memory: &Memory, like: &Decision, asked: Asked) -> Deci
     verdict
 }
 
-#[test]
-fn the_index_and_one_pass_over_the_record_give_the_same_bytes_at_every_size() {
-    let world = eventful();
-    let memory = memory(&world);
+/// How often each verdict is given, by index and pass alike, at every size.
+fn alike(world: &World, models: &[&str]) -> std::collections::BTreeMap<GateVerdict, usize> {
+    let memory = memory(world);
     let mut verdicts = std::collections::BTreeMap::new();
     for index in 6..world.view().record.size() {
-        for model in ["weights-1", "weights-2", "copy", "stranger"] {
+        for model in models {
             let when = When { known: Some(Known::Entry(index)), ..world.clock.wall().into() };
-            let gate = ask(&world, model, when);
-            let other = passed(&world, &memory, &gate.document, Asked::Registered);
+            let gate = ask(world, model, when);
+            let other = passed(world, &memory, &gate.document, Asked::Registered);
             let spelled = |verdict: &Decision| String::from_utf8(verdict.bytes().unwrap()).unwrap();
             assert_eq!(spelled(&gate.document), spelled(&other), "{model} at entry {index}");
             *verdicts.entry(gate.document.verdict).or_insert(0) += 1;
         }
     }
+    verdicts
+}
+
+#[test]
+fn the_index_and_one_pass_over_the_record_give_the_same_bytes_at_every_size() {
+    let verdicts = alike(&eventful(), &["weights-1", "weights-2", "copy", "stranger"]);
+    assert_eq!(verdicts.len(), 3, "{verdicts:?}");
+}
+
+#[test]
+fn they_do_so_over_the_stories_of_those_who_try_to_fool_it() {
+    let mut world = World::begin().with_approver();
+    world.inventory(&[], true, "");
+    register(&mut world, RULES);
+    world.snapshot("dataset/wine/red", "red", "");
+    world.snapshot("dataset/wine/held-out", "held-out", "");
+    world.train("run-1", "red", "weights-1");
+    measure(&mut world, "ev-1", "weights-1", "0.95");
+    say(&mut world, "approval.granted", "weights-1", r#","role":"model-risk""#);
+    let approved = ask(&world, "weights-1", world.clock.wall());
+    assert_eq!(approved.document.verdict, GateVerdict::Allow, "{}", approved.to_text(Style::Plain));
+    assert_eq!(approved.document.incumbent, None, "what was never seen has not ended");
+    world.observe(SERVICE, &serving("weights-1"), "");
+    world.inventory(&[], true, "");
+    world.inventory(&[], true, "");
+    let (event, results) = measure(&mut world, "ev-2", "weights-1", "0.10");
+    let moved = format!(r#"{{"corrects":"{event}","data":{}}}"#, results.replace("DIGEST(weights-1)", "DIGEST(other)"));
+    world.send("evaluator", "record.corrected", "model/wine/quality", &moved);
+    world.send("assessor", "record.corrected", "model/wine/quality", &moved);
+    let denied = ask(&world, "weights-1", world.clock.wall());
+    assert!(denied.to_text(Style::Plain).contains("corrected to one of another model"), "{denied:?}");
+    let keyid = world.senders["approver"].key.keyid();
+    let revoked = format!(r#"{{"keyid":"{keyid}","reason":"stolen","compromisedSince":"2020-01-01T00:00:00Z"}}"#);
+    world.send("root", "key.revoked", &format!("key/{keyid}"), &revoked);
+    let undecided = ask(&world, "weights-1", world.clock.wall());
+    assert_eq!(undecided.document.verdict, GateVerdict::Undecided);
+    let verdicts = alike(&world, &["weights-1", "other"]);
     assert_eq!(verdicts.len(), 3, "{verdicts:?}");
 }
 

@@ -188,7 +188,7 @@ impl World {
             21,
             "assessor",
             "evaluator",
-            &["evaluation.started", "evaluation.completed", "evaluation.retracted"],
+            &["evaluation.started", "evaluation.completed", "evaluation.retracted", "record.corrected"],
         );
         self
     }

@@ -8,12 +8,19 @@ use std::{
     rc::Rc,
 };
 
-use lineal_gate::history::{Evidence, History, Identity, IsWanted, MAX_LAST, Standing, State, Strong, Wanted, strong};
-use lineal_schemas::{digest::EventDigest, timestamp::Timestamp, vocabulary::artifact::Artifact};
+use lineal_gate::history::{
+    Evidence, History, Identity, IsWanted, MAX_LAST, MAX_POLICIES, Standing, State, Strong, Wanted, moves, strong,
+};
+use lineal_schemas::{
+    digest::EventDigest,
+    event::type_of,
+    timestamp::Timestamp,
+    vocabulary::{Payload, artifact::Artifact},
+};
 
 use crate::answers::{
     AnswerError, NamedDigest,
-    graph::{Reader, Told},
+    graph::{Reader, Told, signers},
     running::history::{History as Seen, Seen as Sighting, Standing as Sure},
 };
 
@@ -25,6 +32,7 @@ pub(super) struct Indexed<'r, 'v> {
 
 impl<'r, 'v> Indexed<'r, 'v> {
     pub(super) fn new(reader: &'r mut Reader<'v>) -> Self {
+        reader.take_corrections_of_their_own_alone();
         Self { reader, identities: HashMap::new() }
     }
 
@@ -58,8 +66,15 @@ impl<'r, 'v> Indexed<'r, 'v> {
             is_ledgers: source == self.reader.registry().ledger_source(),
             payload: told.payload.clone(),
             corrected_by: correction.as_ref().map(|correction| correction.entry.event),
-            correctors: correction.map(|correction| self.producers(&correction)).unwrap_or_default(),
+            is_moved: correction.as_ref().is_some_and(|correction| is_moved(told, &correction.payload)),
+            is_suspect: self.is_suspect(told) || correction.as_ref().is_some_and(|told| self.is_suspect(told)),
+            correctors: correction.as_ref().map(|correction| self.producers(correction)).unwrap_or_default(),
         }))
+    }
+
+    /// Whether somebody else may have had a key of it when the ledger took it, as far as is known.
+    fn is_suspect(&self, told: &Told) -> bool {
+        signers(self.reader.registry(), &told.entry).iter().any(|signer| signer.suspect)
     }
 
     fn producers(&self, told: &Told) -> BTreeSet<String> {
@@ -79,8 +94,11 @@ impl<'r, 'v> Indexed<'r, 'v> {
     }
 }
 
-/// The most policies that are looked at.
-pub(super) const MAX_POLICIES: usize = 10_000;
+/// Whether a correction of a measurement makes it one of another model.
+fn is_moved(told: &Told, correction: &Payload) -> bool {
+    let Payload::RecordCorrected(says) = correction else { return false };
+    says.replacement(&type_of(&told.kind)).is_ok_and(|replacement| moves(&told.payload, &replacement))
+}
 
 impl History for Indexed<'_, '_> {
     type Error = AnswerError;
@@ -144,7 +162,7 @@ impl History for Indexed<'_, '_> {
     }
 
     fn subjects(&mut self, prefix: &str) -> Result<Vec<String>, AnswerError> {
-        self.reader.subjects(prefix, MAX_POLICIES)
+        self.reader.subjects(prefix, MAX_POLICIES + 1)
     }
 
     fn state(&mut self, service: &str, wanted: Wanted<'_>) -> Result<Option<State>, AnswerError> {

@@ -2,8 +2,12 @@
 //!
 //! Promises that a correction counts only where its signers could have said the corrected event themselves.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
+use lineal_gate::history::{is_corrected_by_its_own_alone, moves};
 use lineal_schemas::{
     digest::{EventDigest, KeyId},
     facts::Facts,
@@ -38,13 +42,41 @@ impl Reader<'_> {
             if !correction.keys.iter().all(|keyid| self.may_say(keyid, payload, &facts.subject)) {
                 continue;
             }
+            let is_strict = self.is_strict && is_corrected_by_its_own_alone(payload);
+            if is_strict && !self.is_of_its_own(correction, facts)? {
+                continue;
+            }
             if let Ok(replacement) = correction.payload.replacement(&facts.kind)
                 && replacement.check_subject(&facts.subject).is_ok()
             {
+                if self.is_strict && moves(payload, &replacement) {
+                    return Ok(Some((correction.index, payload.clone())));
+                }
                 return Ok(Some((correction.index, replacement)));
             }
         }
         Ok(None)
+    }
+
+    /// Reads what follows as the gate does: what speaks against a model is corrected by those who said it alone.
+    pub(in crate::answers) fn take_corrections_of_their_own_alone(&mut self) {
+        self.is_strict = true;
+        self.told.clear();
+        self.identities.clear();
+        self.flags = None;
+    }
+
+    /// Whether those who signed a correction are among those who signed what it corrects.
+    fn is_of_its_own(&mut self, correction: &Correction, facts: &Facts) -> Result<bool, AnswerError> {
+        let Some(index) = self.by_event(&facts.digest)? else { return Ok(false) };
+        let entry = self.view.record.get(index)?;
+        let own: BTreeSet<&str> =
+            entry.entry().signatures.iter().filter_map(|signature| self.producer(&signature.keyid)).collect();
+        Ok(correction.keys.iter().filter_map(|keyid| self.producer(keyid)).all(|producer| own.contains(producer)))
+    }
+
+    fn producer(&self, keyid: &KeyId) -> Option<&str> {
+        self.registry.enrolment(keyid).map(Enrolment::producer)
     }
 
     /// Whether a key's scope has this type and this subject: only then its correction of such an event counts.
