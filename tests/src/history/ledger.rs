@@ -179,11 +179,11 @@ impl Teller {
         let data = json!({"dataset": held_out(), "name": HELD_OUT, "version": "1"});
         self.say(day(0), "dataset.snapshotted", HELD_OUT, &data.to_string());
         for line in 0..SERVED {
-            let (name, service) = (policy(line), service(line));
+            let name = policy(line);
             let text = format!(
                 r#"schema = 1
 name = "{name}"
-applies = {{ service = "{service}" }}
+applies = {{ service = "service/history/line-{line}", environment = "prod" }}
 
 [lineage]
 reach = ["dataset.snapshotted"]
@@ -218,6 +218,7 @@ max_drop = "0.10"
                 "evaluationId": format!("release-{line}-{number}"),
                 "model": {"digest": {"sha256": digest(model)}},
                 "inputs": [{"artifact": held_out(), "role": "evaluation"}],
+                "harness": {"name": "evalkit", "version": "2.1"},
             });
             self.say(moment(number, RUNS_A_DAY), "evaluation.started", &name, &data.to_string());
             data["results"] =
