@@ -57,7 +57,7 @@ fn main() {
     let base = process.http().base().to_owned();
     let count = u32::try_from(rate * seconds).unwrap();
     let gap = Duration::from_secs(1) / u32::try_from(rate).unwrap();
-    let bodies: Vec<String> = (0..SERVICES).map(|line| newest(line)).collect();
+    let bodies: Vec<String> = (0..SERVICES).map(newest).collect();
     let begin = Instant::now() + Duration::from_millis(200);
     let mut times: Vec<(Duration, bool)> = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
