@@ -40,7 +40,7 @@ pub struct ServerConfig<'a> {
 /// Where GitOps tools publish their notifications: apart from everything that counts.
 const HINTS: &str = "lineal.hints";
 
-/// Whether `name` can stand behind [`HINTS`]: tokens of `a-z`, `0-9` and `-`, with dots between.
+/// Whether `name` can stand behind `HINTS`: tokens of `a-z`, `0-9` and `-`, with dots between.
 pub fn is_hint_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     name.len() <= 63 && name.split('.').all(|token| !token.is_empty() && token.bytes().all(plain))
