@@ -178,7 +178,7 @@ impl AtSize<'_> {
         all.sort_by(|one, other| one.order().cmp(&other.order()));
         all.into_iter().rev().find_map(|correction| {
             let Ok(Payload::RecordCorrected(says)) = &correction.facts.payload else { return None };
-            if !correction.keys.iter().all(|keyid| self.may_say(keyid, payload, &kept.facts.subject)) {
+            if !correction.keys.iter().all(|keyid| self.registry.may_say(keyid, payload, &kept.facts.subject)) {
                 return None;
             }
             let of_its_own = || self.producers(&correction.keys).is_subset(&self.producers(&kept.keys));
@@ -190,15 +190,6 @@ impl AtSize<'_> {
             let stays = moves(payload, &replacement);
             Some((correction.facts.digest, if stays { payload.clone() } else { replacement }))
         })
-    }
-
-    fn may_say(&self, keyid: &KeyId, payload: &Payload, subject: &str) -> bool {
-        let Some((scope, rule)) = self.registry.enrolment(keyid).map(Enrolment::scope).zip(payload.rule()) else {
-            return false;
-        };
-        scope.types.iter().any(|name| name == rule.name)
-            && scope.roles.iter().any(|role| rule.roles.contains(role))
-            && scope.names.iter().any(|pattern| pattern.matches(subject))
     }
 
     /// Events that mention a digest, or that are corrected so that they do.

@@ -111,6 +111,17 @@ impl Registry {
         self.keys.get(keyid)
     }
 
+    /// Whether the scope of a key that was ever enrolled has such an event about that subject, whatever may speak against the
+    /// key by now: only then its correction of one counts.
+    pub fn may_say(&self, keyid: &KeyId, payload: &Payload, subject: &str) -> bool {
+        let Some((scope, rule)) = self.enrolment(keyid).map(Enrolment::scope).zip(payload.rule()) else {
+            return false;
+        };
+        scope.types.iter().any(|name| name == rule.name)
+            && scope.roles.iter().any(|role| rule.roles.contains(role))
+            && scope.names.iter().any(|pattern| pattern.matches(subject))
+    }
+
     /// The key behind an id, of whatever kind.
     pub fn key(&self, keyid: &KeyId) -> Option<&PublicKey> {
         let ledger = || self.ledger_keys.iter().map(LedgerKey::key).find(|key| key.keyid() == *keyid);

@@ -10,7 +10,7 @@ use std::{
 
 use lineal_schemas::vocabulary::{
     Payload,
-    artifact::{Artifact, Input, InputRole},
+    artifact::Artifact,
     evaluation::{Harness, MetricResult},
     lineage::Relation,
     values::Table,
@@ -257,7 +257,7 @@ impl Suite {
             _ => (&None, &None, &None),
         };
         let mut data = Vec::new();
-        for input in inputs.iter().flatten().filter(|input| is_data(input)) {
+        for input in inputs.iter().flatten().filter(|input| input.role.is_data()) {
             let read = Data::read(history, &input.artifact)?;
             if !data.contains(&read) {
                 data.push(read);
@@ -324,21 +324,6 @@ impl Data {
     fn key(&self) -> (Option<&BTreeSet<crate::history::Strong>>, &str) {
         (self.identity.as_ref().map(|identity| &identity.digests), &self.label)
     }
-}
-
-/// Whether an input of a measurement is what it measures on: data, and not a tokenizer or the like.
-const fn is_data(input: &Input) -> bool {
-    matches!(
-        input.role,
-        InputRole::Training
-            | InputRole::Validation
-            | InputRole::Test
-            | InputRole::Evaluation
-            | InputRole::Reference
-            | InputRole::Calibration
-            | InputRole::Features
-            | InputRole::Corpus
-    )
 }
 
 fn spelled(harness: &Harness) -> (String, Option<String>) {

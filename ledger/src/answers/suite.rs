@@ -117,7 +117,7 @@ impl Suite {
             Payload::EvaluationCompleted(completed) => (&completed.inputs, &completed.harness, &completed.transform),
             _ => return Ok(None),
         };
-        let data = inputs.iter().flatten().filter(|input| is_data(input.role));
+        let data = inputs.iter().flatten().filter(|input| input.role.is_data());
         let program = harness.as_ref().and_then(|harness| harness.artifact.as_ref());
         let program = program.map(|artifact| key(reader, artifact)).transpose()?;
         let transform = transform.as_ref().map(|artifact| key(reader, artifact)).transpose()?;
@@ -129,7 +129,7 @@ impl Suite {
     pub(super) fn of_run(reader: &mut Reader<'_>, run: &RunCompleted) -> Result<Named, AnswerError> {
         let measures =
             |input: &&Input| input.role == InputRole::Validation || input.influence() == Influence::Measurement;
-        let data = run.inputs.iter().flatten().filter(measures).filter(|input| is_data(input.role));
+        let data = run.inputs.iter().flatten().filter(measures).filter(|input| input.role.is_data());
         Self::by(Some("the run itself".to_owned())).on(reader, data)
     }
 
@@ -170,21 +170,6 @@ impl Suite {
         }
         (self.transform != other.transform).then(|| "not comparable: other preprocessing".to_owned())
     }
-}
-
-/// Whether an input of a measurement is what it measures on, and not what it measures with.
-const fn is_data(role: InputRole) -> bool {
-    matches!(
-        role,
-        InputRole::Training
-            | InputRole::Validation
-            | InputRole::Test
-            | InputRole::Evaluation
-            | InputRole::Reference
-            | InputRole::Calibration
-            | InputRole::Features
-            | InputRole::Corpus
-    )
 }
 
 fn named(harness: &Harness) -> String {

@@ -291,6 +291,22 @@ impl InputRole {
             _ => Influence::Weights,
         }
     }
+
+    /// Whether it is data: what something was fitted to, chosen on, measured on or indexed from, and not what that was done
+    /// with.
+    pub const fn is_data(self) -> bool {
+        matches!(
+            self,
+            Self::Training
+                | Self::Validation
+                | Self::Test
+                | Self::Evaluation
+                | Self::Reference
+                | Self::Calibration
+                | Self::Features
+                | Self::Corpus
+        )
+    }
 }
 
 words! {

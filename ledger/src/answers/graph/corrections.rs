@@ -39,7 +39,7 @@ impl Reader<'_> {
         };
         let corrections = self.corrections_about(&facts.subject)?;
         for correction in corrections.get(&facts.digest).into_iter().flatten().rev() {
-            if !correction.keys.iter().all(|keyid| self.may_say(keyid, payload, &facts.subject)) {
+            if !correction.keys.iter().all(|keyid| self.registry.may_say(keyid, payload, &facts.subject)) {
                 continue;
             }
             let is_strict = self.is_strict && is_corrected_by_its_own_alone(payload);
@@ -77,16 +77,6 @@ impl Reader<'_> {
 
     fn producer(&self, keyid: &KeyId) -> Option<&str> {
         self.registry.enrolment(keyid).map(Enrolment::producer)
-    }
-
-    /// Whether a key's scope has this type and this subject: only then its correction of such an event counts.
-    fn may_say(&self, keyid: &KeyId, payload: &Payload, subject: &str) -> bool {
-        let Some((scope, rule)) = self.registry.enrolment(keyid).map(Enrolment::scope).zip(payload.rule()) else {
-            return false;
-        };
-        scope.types.iter().any(|name| name == rule.name)
-            && scope.roles.iter().any(|role| rule.roles.contains(role))
-            && scope.names.iter().any(|pattern| pattern.matches(subject))
     }
 
     fn corrections_about(&mut self, subject: &str) -> Result<Rc<Corrections>, AnswerError> {
