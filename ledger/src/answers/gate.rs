@@ -280,6 +280,15 @@ pub(super) const fn word(outcome: Outcome) -> &'static str {
     }
 }
 
+/// The event that records a verdict on what was asked. Under a policy that was asked for by a name that nothing bears, nobody
+/// could make it again: an auditor asks which policy speaks for the service.
+pub fn decision_on(asked: &GateQuestion, gate: &Gate, door: &str) -> Result<(String, GateDecided), AnswerError> {
+    if gate.document.policy.is_none() && asked.policy != Asked::Registered {
+        return Err(AnswerError::Unregistered);
+    }
+    decision(gate, door)
+}
+
 /// The event that records a verdict: its subject and its payload. Only what can be made again from the record is recorded.
 pub fn decision(gate: &Gate, door: &str) -> Result<(String, GateDecided), AnswerError> {
     let policy = gate.document.policy.as_ref();

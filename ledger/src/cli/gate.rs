@@ -115,7 +115,7 @@ impl Gate {
                 let decided = not_stale(&ledger.view, when)
                     .and_then(|()| answers::gate(&ledger.view, question, when).map_err(Failure::from));
                 let recorded = decided.and_then(|gate| {
-                    let (subject, payload) = answers::gate::decision(&gate, "cli")?;
+                    let (subject, payload) = answers::gate::decision_on(question, &gate, "cli")?;
                     let index = ledger.say(&subject, Payload::from(payload)).map_err(Failure::undecided)?;
                     Ok(Recorded { index, gate })
                 });

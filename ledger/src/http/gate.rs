@@ -22,7 +22,7 @@ use super::{
 use crate::{
     answers::{
         self as asked, AnswerError, Gate, GateQuestion, When,
-        gate::{GateMembers, decision},
+        gate::{GateMembers, decision_on},
     },
     ledger::Ledger,
 };
@@ -61,7 +61,7 @@ pub(super) async fn record(State(app): State<App>, body: Bytes) -> Result<Respon
     let text = blocking(move || {
         goes_on(&ledger, ledger.now().into())?;
         let gate = asked::gate(&ledger.view, &question, ledger.now())?;
-        let (subject, payload) = decision(&gate, "cli")?;
+        let (subject, payload) = decision_on(&question, &gate, "cli")?;
         let index = ledger.say(&subject, Payload::from(payload)).map_err(Problem::NotRecorded)?;
         let mut members = serde_json::to_value(&gate)?;
         if let Some(members) = members.as_object_mut() {

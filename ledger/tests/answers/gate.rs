@@ -5,7 +5,11 @@ use lineal_gate::{
     memory::Memory,
     verdict::Verdict as Decision,
 };
-use lineal_ledger::answers::{Gate, GateQuestion, Known, When, gate::decision, vsa};
+use lineal_ledger::answers::{
+    Gate, GateQuestion, Known, When,
+    gate::{decision, decision_on},
+    vsa,
+};
 use lineal_schemas::{
     key::SecretKey,
     vocabulary::{Payload, gate::GateVerdict},
@@ -207,6 +211,22 @@ fn what_nobody_could_make_again_is_not_recorded() {
     let question = GateQuestion { policy: Asked::Text(text.parse().unwrap()), ..asked("weights-1") };
     let gate = answers::gate(&world.view(), &question, world.clock.wall()).unwrap();
     assert_eq!(decision(&gate, "cli").unwrap_err().code(), "unregistered-policy");
+}
+
+/// A misspelt `--policy policy/…` with `--record` once put an undecided decision on the record, which an auditor makes again
+/// under the policy that does speak for the service: an honest record was NOT VERIFIED for good.
+#[test]
+fn a_verdict_under_a_misspelt_policy_is_not_recorded() {
+    let world = eventful();
+    let misspelt = GateQuestion { policy: Asked::Named("policy/wine/typo".parse().unwrap()), ..asked("weights-1") };
+    let gate = answers::gate(&world.view(), &misspelt, world.clock.wall()).unwrap();
+    assert_eq!(gate.exit_code(), 2);
+    assert_eq!(decision_on(&misspelt, &gate, "cli").unwrap_err().code(), "unregistered-policy");
+    // Where it was not asked for by name, that nothing speaks is a decision like any other.
+    let vendor = GateQuestion { service: "service/other/x@eu-1/prod".to_owned(), ..asked("weights-1") };
+    let undecided = answers::gate(&world.view(), &vendor, world.clock.wall()).unwrap();
+    assert_eq!(undecided.exit_code(), 2);
+    decision_on(&vendor, &undecided, "cli").unwrap();
 }
 
 #[test]
