@@ -41,10 +41,18 @@ pub struct Facts {
 impl Facts {
     /// Reads an event's exact bytes, of that digest.
     pub fn read(bytes: &[u8], digest: EventDigest) -> Result<Self, EventError> {
-        let event = Event::parse(bytes)?;
+        Ok(Self::of(&Event::parse(bytes)?, digest))
+    }
+
+    /// As [`Self::read`], of bytes that were read before and are known by that digest to be the same.
+    pub fn read_again(bytes: &[u8], digest: EventDigest) -> Result<Self, EventError> {
+        Ok(Self::of(&Event::parse_again(bytes)?, digest))
+    }
+
+    fn of(event: &Event<'_>, digest: EventDigest) -> Self {
         let payload = Payload::parse(event.kind, event.data)
             .and_then(|payload| payload.check_subject(event.subject).map(|()| payload));
-        Ok(Self {
+        Self {
             digest,
             id: event.id.to_owned(),
             source: event.source.to_owned(),
@@ -56,7 +64,7 @@ impl Facts {
             previous: event.previous,
             sequence_end: event.sequence_end,
             payload,
-        })
+        }
     }
 
     /// The place that it claims among its source's events.

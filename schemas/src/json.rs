@@ -7,6 +7,10 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
+mod split;
+
+pub use split::split_object;
+
 /// The deepest nesting; the root is level 1.
 pub const MAX_DEPTH: usize = 32;
 

@@ -16,6 +16,7 @@ pub mod key;
 pub mod dsse;
 pub mod event;
 pub mod vocabulary;
+pub mod strong;
 pub mod listing;
 pub mod entry;
 pub mod line;
