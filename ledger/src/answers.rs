@@ -8,6 +8,7 @@ use std::{error::Error as _, fmt};
 
 use lineal_schemas::{
     digest::{EventDigest, KeyId},
+    strong::StrongDigest,
     timestamp::Timestamp,
 };
 use lineal_tree::TreeError;
@@ -325,6 +326,19 @@ pub struct NamedDigest {
     pub algorithm: String,
     /// The digest as the event spells it.
     pub value: String,
+}
+
+impl NamedDigest {
+    /// The digest that identities are joined on, where it is one.
+    pub(crate) fn strong(&self) -> Option<StrongDigest> {
+        StrongDigest::of(&self.algorithm, &self.value)
+    }
+}
+
+impl From<StrongDigest> for NamedDigest {
+    fn from(digest: StrongDigest) -> Self {
+        Self { algorithm: digest.algorithm().to_owned(), value: digest.hex() }
+    }
 }
 
 impl fmt::Display for NamedDigest {

@@ -11,7 +11,7 @@
 //! | `x` digest | index of the refusal of that event |
 //! | `d` index/64 | 64 places of 16 bytes: the first 8 of the event's digest, the last 8 of its id |
 //! | `a` algorithm digest says index | an event that mentions that artifact: says is 0 where it describes it or gives it another digest, 1 where it used it, 2 where the event is about a service; of a completed run that used it 3 bytes for each use, the places of role, influence and basis among their kind |
-//! | `r` index | a completed run in brief: 8 bytes each of its time and of when it was taken in, 32 of its digest, 1 of how many keys signed it and 32 each, 1 of the job's kind, the run's id, the subject; of each artifact that it made algorithm and digest, name, address; texts with 2 bytes of length before them |
+//! | `r` index | a completed run in brief: 8 bytes each of its time and of when it was taken in, 32 of its digest, 1 of how many keys signed it and 32 each, 1 of the job's kind, the run's id, the subject; 2 bytes of how many artifacts it was made from, algorithm and digest of each; of each artifact that it made algorithm and digest, name, address; texts with 2 bytes of length before them |
 //! | `u` place moment index | 16 bytes of a digest of what was snapshotted then, the place as 16 bytes of a digest of the data set's name and its address |
 //! | `h` dirHash | index of the first event that mentions that tree |
 //! | `v` algorithm digest subject | a service about which an event mentions that artifact: the first and the last moment at which it was seen there |
@@ -21,6 +21,7 @@
 //! | `g` commit `\0` index | an event that mentions that commit |
 //! | `p` library `\0` version `\0` index | an event about a run that declares that version of it, by its name in one spelling |
 //! | `c` subject `\0` index | the type's place, of a correction of an event about that subject, and of every event about a service that sees nothing of it |
+//! | `b` subject | nothing, of a subject that a correction is about |
 //! | `f` index | the type's place, of an event that flags an artifact or clears it |
 //! | `e` environment `\0` moment index | an inventory that was seen then: 1 byte of whether all was, 4 of its part's number, 4 of how many there are, 8 of a digest of its observer |
 //! | `i` `s` service `\0` index, `i` `a` algorithm digest index | an incident's event that says that it touches that service, that artifact |
@@ -33,16 +34,17 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    str::FromStr,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
+use foldhash::HashSet;
 use lineal_schemas::{
     digest::{EventDigest, KeyId, sha256},
     facts::Facts,
     sequence::SourceState,
+    strong::{StrongDigest, StrongKind},
     timestamp::Timestamp,
-    vocabulary::{TYPES, artifact::Artifact},
+    vocabulary::TYPES,
 };
 
 pub mod brief;
@@ -64,7 +66,10 @@ use self::{
 };
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 10;
+const FORMAT: u32 = 11;
+
+/// The most subjects of corrections that are kept in memory.
+const MOST_CORRECTED: usize = 100_000;
 
 /// From how many minutes on an event arrives late. An outbox may well wait for a network that is gone for a while.
 pub const LATE_MINUTES: u32 = 60;
@@ -119,12 +124,35 @@ pub struct Projected {
 #[derive(Debug, Clone)]
 pub struct Index {
     store: Arc<dyn Store>,
+    corrected: Arc<RwLock<Corrected>>,
+}
+
+/// The subjects of corrections, as far as they fit: an answer asks for nearly every event whether it was corrected, and
+/// nearly none was.
+#[derive(Debug, Default)]
+struct Corrected {
+    subjects: HashSet<String>,
+    is_cut: bool,
+}
+
+impl Corrected {
+    fn add(&mut self, subject: &[u8]) {
+        self.is_cut |= self.subjects.len() >= MOST_CORRECTED;
+        if !self.is_cut {
+            self.subjects.insert(String::from_utf8_lossy(subject).into_owned());
+        }
+    }
 }
 
 impl Index {
     /// Over this store, which must be empty or made by this format.
     pub fn new(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        let index = Self { store };
+        let mut corrected = Corrected::default();
+        store.scan(b"b", b"b", &mut |key, _value| {
+            corrected.add(key.get(1..).unwrap_or_default());
+            !corrected.is_cut
+        })?;
+        let index = Self { store, corrected: Arc::new(RwLock::new(corrected)) };
         index.stamp()?;
         Ok(index)
     }
@@ -162,7 +190,22 @@ impl Index {
         value.extend(stamp.size.to_be_bytes());
         value.extend(stamp.sources.to_be_bytes());
         batch.put(STAMP_KEY.to_vec(), value);
+        let corrected: Vec<Vec<u8>> =
+            batch.puts.iter().filter_map(|(key, _value)| key.strip_prefix(b"b")).map(<[u8]>::to_vec).collect();
+        // Before the keys are there: who knows too early only looks in vain.
+        if !corrected.is_empty() {
+            let mut known = self.corrected.write().unwrap_or_else(PoisonError::into_inner);
+            for subject in &corrected {
+                known.add(subject);
+            }
+        }
         self.store.apply(batch)
+    }
+
+    /// Whether any event about this subject may have a correction.
+    pub fn is_corrected(&self, subject: &str) -> bool {
+        let known = self.corrected.read().unwrap_or_else(PoisonError::into_inner);
+        known.is_cut || known.subjects.contains(subject)
     }
 
     /// A source's number and state.
@@ -311,9 +354,6 @@ impl Index {
     }
 }
 
-/// The algorithms by which artifacts are joined, by their tag.
-const STRONG: [&str; 2] = ["sha256", "dirHash"];
-
 /// Places under one key.
 const SHELF: u64 = 64;
 
@@ -381,20 +421,25 @@ impl Shelves<'_> {
     }
 }
 
-fn strong_keys(artifact: &Artifact) -> impl Iterator<Item = Vec<u8>> + '_ {
-    artifact.strong_digests().filter_map(|(algorithm, digest)| artifact_key(algorithm, digest))
+/// An artifact as keys have it: 1 byte of how its digest is made, and the digest.
+fn tagged(artifact: &StrongDigest) -> [u8; 33] {
+    let mut tagged = [0; 33];
+    if let Some((tag, digest)) = tagged.split_first_mut() {
+        *tag = u8::from(artifact.kind == StrongKind::DirHash);
+        digest.copy_from_slice(&artifact.bytes);
+    }
+    tagged
 }
 
-fn artifact_key(algorithm: &str, digest: &str) -> Option<Vec<u8>> {
-    let tag = u8::try_from(STRONG.iter().position(|known| *known == algorithm)?).ok()?;
-    let digest = EventDigest::from_str(digest).ok()?;
-    Some(key(b'a', &[&[tag], digest.as_bytes()]))
-}
-
-/// The algorithm and the digits of what [`artifact_key`] has after its first byte.
-fn digest_name(name: &[u8; 33]) -> Option<(&'static str, String)> {
-    let (tag, digest) = name.split_first()?;
-    Some((*STRONG.get(usize::from(*tag))?, hex::encode(digest)))
+/// The artifact of which these are the bytes in a key.
+fn untagged(tagged: &[u8; 33]) -> Option<StrongDigest> {
+    let (tag, bytes) = tagged.split_first_chunk::<1>()?;
+    let kind = match tag {
+        [0] => StrongKind::Sha256,
+        [1] => StrongKind::DirHash,
+        _ => return None,
+    };
+    Some(StrongDigest { kind, bytes: *bytes.first_chunk()? })
 }
 
 fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {

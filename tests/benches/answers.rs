@@ -31,6 +31,10 @@ use lineal_tests::{
 };
 use serde_json::{Map, Value, json};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Models that are traced.
 const TRACED: u64 = 1000;
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use lineal_schemas::{
+    strong::StrongKind,
     timestamp::Timestamp,
     vocabulary::{
         Payload,
@@ -148,7 +149,7 @@ impl Flags {
                 said.push(told);
                 continue;
             };
-            let is_new = identity.digests.first().is_some_and(|first| seen.insert(first.clone()));
+            let is_new = identity.digests.first().is_some_and(|first| seen.insert(*first));
             if is_new && !on(reader, &identity).is_empty() {
                 flags.strong.push(artifact.clone());
             }
@@ -169,9 +170,9 @@ impl Flags {
 /// For each flagged artifact the folders that have it as a file, as far as their listings are stored: what is wrong with a
 /// file is wrong with them. Folders whose listings nobody stored are `impact`'s to name.
 fn listed(reader: &Reader<'_>, artifacts: &[Artifact]) -> Result<Vec<Vec<InListing>>, AnswerError> {
-    let file = |artifact| strong(artifact).into_iter().find(|digest| digest.algorithm == "sha256");
+    let file = |artifact| strong(artifact).into_iter().find(|digest| digest.kind == StrongKind::Sha256);
     let files: Vec<String> =
-        artifacts.iter().map(|artifact| file(artifact).map_or_else(String::new, |digest| digest.value)).collect();
+        artifacts.iter().map(|artifact| file(artifact).map_or_else(String::new, |digest| digest.hex())).collect();
     let asked: Vec<&str> = files.iter().map(String::as_str).filter(|file| !file.is_empty()).collect();
     if asked.is_empty() {
         return Ok(vec![Vec::new(); artifacts.len()]);

@@ -16,6 +16,7 @@ use lineal_schemas::{
     entry::Entry,
     facts::Facts,
     registry::{Enrolment, Registry},
+    strong::StrongDigest,
     timestamp::Timestamp,
     vocabulary::{
         Payload,
@@ -24,7 +25,7 @@ use lineal_schemas::{
     },
 };
 
-use super::{AnswerError, AsOf, EventRef, Moment, NamedDigest, Signer, When, flags::Flags};
+use super::{AnswerError, AsOf, EventRef, Moment, Signer, When, flags::Flags};
 use crate::{
     index::{Mentions, brief::Brief, is_description},
     ledger::View,
@@ -73,19 +74,15 @@ impl Told {
     }
 }
 
-/// A strong digest.
-pub(super) type Strong = NamedDigest;
-
 /// The strong digests of an artifact in one event.
-pub(super) fn strong(artifact: &Artifact) -> Vec<Strong> {
-    let owned = |(algorithm, value): (&str, &str)| NamedDigest { algorithm: algorithm.into(), value: value.into() };
-    artifact.strong_digests().map(owned).collect()
+pub(super) fn strong(artifact: &Artifact) -> Vec<StrongDigest> {
+    StrongDigest::all_of(artifact).collect()
 }
 
 /// One artifact: every digest that events join, and what they say about it. Events that merely use it are left out.
 #[derive(Debug)]
 pub(super) struct Identity {
-    pub(super) digests: BTreeSet<Strong>,
+    pub(super) digests: BTreeSet<StrongDigest>,
     /// What describes it, in the order in which it happened.
     pub(super) said: Vec<Rc<Told>>,
 }
@@ -93,9 +90,7 @@ pub(super) struct Identity {
 impl Identity {
     /// Whether an artifact is this one.
     pub(super) fn is(&self, artifact: &Artifact) -> bool {
-        self.digests
-            .iter()
-            .any(|own| artifact.strong_digests().any(|(name, hex)| own.algorithm == name && own.value == hex))
+        StrongDigest::all_of(artifact).any(|digest| self.digests.contains(&digest))
     }
 
     /// What an event says of this artifact: its mentions of it.
@@ -110,10 +105,10 @@ pub(super) struct Reader<'v> {
     registry: Arc<Registry>,
     moment: Moment,
     told: HashMap<u64, Option<Rc<Told>>>,
-    mentions: HashMap<Strong, Rc<Mentions>>,
+    mentions: HashMap<StrongDigest, Rc<Mentions>>,
     briefs: HashMap<u64, Option<Rc<Brief>>>,
     corrections: HashMap<String, Rc<Corrections>>,
-    identities: HashMap<Strong, Rc<Identity>>,
+    identities: HashMap<StrongDigest, Rc<Identity>>,
     flags: Option<Rc<Flags>>,
     entries: HashMap<EventDigest, Option<u64>>,
     /// Whether some events are corrected by those who said them alone.
@@ -248,15 +243,15 @@ impl<'v> Reader<'v> {
     }
 
     /// Where an artifact is mentioned.
-    pub(super) fn mentions(&mut self, digest: &Strong) -> Result<Rc<Mentions>, AnswerError> {
+    pub(super) fn mentions(&mut self, digest: &StrongDigest) -> Result<Rc<Mentions>, AnswerError> {
         if let Some(known) = self.mentions.get(digest) {
             return Ok(known.clone());
         }
-        let found = Rc::new(self.view.index.mentions(&digest.algorithm, &digest.value)?);
+        let found = Rc::new(self.view.index.mentions(digest)?);
         if self.mentions.len() >= MAX_CACHED {
             self.mentions.clear();
         }
-        self.mentions.insert(digest.clone(), found.clone());
+        self.mentions.insert(*digest, found.clone());
         Ok(found)
     }
 
@@ -265,7 +260,7 @@ impl<'v> Reader<'v> {
         let mut services = BTreeSet::new();
         for digest in &identity.digests {
             if self.mentions(digest)?.has_services {
-                services.extend(self.view.index.services_of(&digest.algorithm, &digest.value)?);
+                services.extend(self.view.index.services_of(digest)?);
             }
         }
         Ok(services)
@@ -316,14 +311,14 @@ impl<'v> Reader<'v> {
         }
         let identity = Rc::new(self.join(own)?);
         for digest in &identity.digests {
-            self.identities.insert(digest.clone(), identity.clone());
+            self.identities.insert(*digest, identity.clone());
         }
         Ok(Some(identity))
     }
 
     /// Everything that strong digests join: several digests of one artifact in one event, and both sides of an equation.
-    fn join(&mut self, own: Vec<Strong>) -> Result<Identity, AnswerError> {
-        let mut digests: BTreeSet<Strong> = own.iter().cloned().collect();
+    fn join(&mut self, own: Vec<StrongDigest>) -> Result<Identity, AnswerError> {
+        let mut digests: BTreeSet<StrongDigest> = own.iter().copied().collect();
         let mut said = BTreeMap::new();
         let mut open = own;
         while let Some(digest) = open.pop() {
@@ -344,7 +339,7 @@ impl<'v> Reader<'v> {
                 if describes {
                     said.insert(told.index, told);
                 }
-                open.extend(new.into_iter().filter(|digest| digests.insert(digest.clone())));
+                open.extend(new.into_iter().filter(|digest| digests.insert(*digest)));
             }
         }
         let mut said: Vec<Rc<Told>> = said.into_values().collect();
@@ -402,7 +397,7 @@ fn stored(view: &View, index: u64, size: u64) -> Result<Stored, AnswerError> {
         return Err(ReadError::NoSuchEntry { index, size }.into());
     }
     let stored = view.record.get(index)?;
-    Ok(stored.facts().map(|facts| (stored.into_entry(), facts)))
+    Ok(stored.facts_again().map(|facts| (stored.into_entry(), facts)))
 }
 
 /// Who signed an entry's event, with what is known of the keys now.

@@ -102,7 +102,7 @@ pub(super) fn of_service(reader: &mut Reader<'_>, service: &str) -> Result<Vec<I
 pub(super) fn of_artifact(reader: &mut Reader<'_>, identity: &Identity) -> Result<Vec<Incident>, AnswerError> {
     let mut indices = Vec::new();
     for digest in &identity.digests {
-        indices.extend(reader.view().index.incidents_about(&digest.algorithm, &digest.value)?);
+        indices.extend(reader.view().index.incidents_about(digest)?);
     }
     read_all(reader, indices)
 }

@@ -5,17 +5,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lineal_schemas::vocabulary::{
-    Payload,
-    artifact::{Artifact, Influence, Input, InputRole},
-    evaluation::{Harness, MetricResult},
-    run::RunCompleted,
-    values::{Count, Table},
+use lineal_schemas::{
+    strong::StrongDigest,
+    vocabulary::{
+        Payload,
+        artifact::{Artifact, Influence, Input, InputRole},
+        evaluation::{Harness, MetricResult},
+        run::RunCompleted,
+        values::{Count, Table},
+    },
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnswerError, NamedDigest,
+    AnswerError,
     graph::{Reader, Told},
     running::all_digests,
     text,
@@ -93,7 +96,7 @@ pub(super) struct Suite {
     /// The program's own digest, where it is known.
     program: Option<String>,
     /// The data, one digest for each artifact.
-    data: BTreeSet<NamedDigest>,
+    data: BTreeSet<StrongDigest>,
     /// Data that have no strong digest.
     unproven: BTreeSet<String>,
     transform: Option<String>,
@@ -142,7 +145,7 @@ impl Suite {
         let mut named = BTreeSet::new();
         for input in data {
             let label = label(reader, &input.artifact)?;
-            match reader.identity(&input.artifact)?.and_then(|identity| identity.digests.first().cloned()) {
+            match reader.identity(&input.artifact)?.and_then(|identity| identity.digests.first().copied()) {
                 Some(first) => _ = self.data.insert(first),
                 None => _ = self.unproven.insert(label.clone()),
             }
@@ -179,10 +182,10 @@ fn named(harness: &Harness) -> String {
 
 /// What equal artifacts have in common: a strong digest that stands for all that are joined to it, else the spelling.
 fn key(reader: &mut Reader<'_>, artifact: &Artifact) -> Result<String, AnswerError> {
-    let first = reader.identity(artifact)?.and_then(|identity| identity.digests.first().cloned());
-    let digests = first.map_or_else(|| all_digests(artifact), |first| vec![first]);
+    let first = reader.identity(artifact)?.and_then(|identity| identity.digests.first().copied());
+    let digests = first.map_or_else(|| all_digests(artifact), |first| vec![first.into()]);
     let uri = if digests.is_empty() { artifact.uri.as_ref().map(ToString::to_string) } else { None };
-    let digests = digests.into_iter().map(|digest| format!("{}:{}", digest.algorithm, digest.value));
+    let digests = digests.into_iter().map(|digest| digest.to_string());
     Ok(digests.chain(uri).collect::<Vec<_>>().join(" "))
 }
 

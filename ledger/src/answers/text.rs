@@ -9,7 +9,12 @@ const SHORT_DIGITS: usize = 12;
 
 /// `sha256:ab12cd34ef56…`.
 pub(super) fn short(digest: &NamedDigest) -> String {
-    format!("{}:{}", digest.algorithm, short_hex(&digest.value))
+    short_of(&digest.algorithm, &digest.value)
+}
+
+/// As [`short`], of a digest in parts.
+pub(super) fn short_of(algorithm: &str, value: &str) -> String {
+    format!("{algorithm}:{}", short_hex(value))
 }
 
 /// The first digits of a hex text, with an ellipsis where something is left out.

@@ -8,16 +8,17 @@ use std::{collections::BTreeSet, str};
 
 use lineal_schemas::{
     digest::{EventDigest, KeyId},
+    strong::StrongDigest,
     timestamp::Timestamp,
     vocabulary::{
         Payload,
-        artifact::{Artifact, Basis, Influence, InputRole},
+        artifact::{Artifact, Basis, Influence, Input, InputRole},
         lineage::{Mention, Relation},
         run::{JobKind, RunCompleted},
     },
 };
 
-use super::{Index, Projected, StoreError, digest_name, key, strong_keys, take_u64};
+use super::{Index, Projected, StoreError, key, tagged, take_u64, untagged};
 
 /// What an artifact was to a run that used it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +34,8 @@ pub struct InputUse {
 /// An artifact that a run made, by its one strong digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    /// `sha256` or `dirHash`.
-    pub algorithm: &'static str,
-    /// Lower-case hexadecimal digits.
-    pub digest: String,
+    /// Its digest.
+    pub digest: StrongDigest,
     /// What the run calls it.
     pub name: Option<String>,
     /// Where it is.
@@ -70,9 +69,45 @@ impl Index {
         let Some(value) = self.store.get(&key(b'r', &[&index.to_be_bytes()]))? else { return Ok(None) };
         match Brief::read(&value) {
             Some(brief) => Ok(Some(brief)),
-            None => Err(StoreError(format!("a malformed run in brief, of entry {index}"))),
+            None => Err(malformed(index)),
         }
     }
+
+    /// What a completed run was made from, by its entry, as its event says without corrections; nothing where no run is in
+    /// brief.
+    pub fn ancestors(&self, index: u64) -> Result<Vec<StrongDigest>, StoreError> {
+        let Some(value) = self.store.get(&key(b'r', &[&index.to_be_bytes()]))? else { return Ok(Vec::new()) };
+        ancestors_in(&value).ok_or_else(|| malformed(index))
+    }
+}
+
+fn malformed(index: u64) -> StoreError {
+    StoreError(format!("a malformed run in brief, of entry {index}"))
+}
+
+/// What a completed run was made from, out of its value under the key `r`.
+fn ancestors_in(mut value: &[u8]) -> Option<Vec<StrongDigest>> {
+    let rest = &mut value;
+    let (_times, _event) = (take::<16>(rest)?, take::<32>(rest)?);
+    let [count] = take::<1>(rest)?;
+    let (_signers, signed) = rest.split_at_checked(usize::from(count) * 32)?;
+    *rest = signed;
+    let (_kind, _run_id, _subject) = (take::<1>(rest)?, take_bytes(rest)?, take_bytes(rest)?);
+    let (ancestors, _) = take_ancestors(rest)?.as_chunks();
+    ancestors.iter().map(untagged).collect()
+}
+
+/// The artifacts that a run names as what it was made from, 33 bytes each.
+fn take_ancestors<'v>(bytes: &mut &'v [u8]) -> Option<&'v [u8]> {
+    let count = usize::from(u16::from_be_bytes(take(bytes)?));
+    let (ancestors, rest) = bytes.split_at_checked(count * 33)?;
+    *bytes = rest;
+    Some(ancestors)
+}
+
+/// Whether ancestry goes through an input of a run: not through what it only measured with, and not through what it ran in.
+pub(crate) fn is_ancestor(input: &Input) -> bool {
+    !matches!(input.role, InputRole::Code | InputRole::Environment) && input.influence() != Influence::Measurement
 }
 
 impl Brief {
@@ -93,8 +128,12 @@ impl Brief {
         value.push(place_of(JobKind::ALL, &run.job.kind)?);
         put_text(&mut value, run.run_id.as_str())?;
         put_text(&mut value, &facts.subject)?;
+        let ancestors: Vec<_> = run.inputs.iter().flatten().filter(|input| is_ancestor(input)).collect();
+        let ancestors: Vec<_> = ancestors.iter().flat_map(|input| StrongDigest::all_of(&input.artifact)).collect();
+        value.extend(u16::try_from(ancestors.len()).ok()?.to_be_bytes());
+        value.extend(ancestors.iter().flat_map(tagged));
         for output in &run.outputs {
-            value.extend(strong_keys(output).next()?.get(1..)?);
+            value.extend(tagged(&StrongDigest::all_of(output).next()?));
             put_text(&mut value, output.name.as_ref().map_or("", |name| name.as_str()))?;
             put_text(&mut value, output.uri.as_ref().map_or("", |uri| uri.as_str()))?;
         }
@@ -110,12 +149,13 @@ impl Brief {
         let [kind] = take::<1>(rest)?;
         let kind = *JobKind::ALL.get(usize::from(kind))?;
         let (run_id, subject) = (take_text(rest)?, take_text(rest)?);
+        let _ancestors = take_ancestors(rest)?;
         let mut outputs = Vec::new();
         while !rest.is_empty() {
-            let (algorithm, digest) = digest_name(&take::<33>(rest)?)?;
+            let digest = untagged(&take(rest)?)?;
             let (name, uri) = (take_text(rest)?, take_text(rest)?);
             let said = |text: String| Some(text).filter(|text| !text.is_empty());
-            outputs.push(Made { algorithm, digest, name: said(name), uri: said(uri) });
+            outputs.push(Made { digest, name: said(name), uri: said(uri) });
         }
         Some(Self { time, received, event, signers, kind, run_id, subject, outputs })
     }
@@ -127,17 +167,17 @@ fn is_plain(mentions: &[Mention<'_>]) -> bool {
     let mut made = BTreeSet::new();
     let is_one = |artifact: &Artifact| artifact.digests().count() == 1 && artifact.strong_digests().count() == 1;
     let mut outputs = mentions.iter().filter(is_output).map(|mention| mention.artifact);
-    outputs.all(|artifact| is_one(artifact) && strong_keys(artifact).all(|key| made.insert(key)))
+    outputs.all(|artifact| is_one(artifact) && StrongDigest::all_of(artifact).all(|digest| made.insert(digest)))
         && mentions.iter().filter(|mention| !is_output(mention)).all(|mention| {
-            let mut keys = strong_keys(mention.artifact);
-            keys.next().is_none_or(|key| !made.contains(&key)) && keys.next().is_none()
+            let mut digests = StrongDigest::all_of(mention.artifact);
+            digests.next().is_none_or(|digest| !made.contains(&digest)) && digests.next().is_none()
         })
 }
 
 /// What a run used each of these artifacts as, in the order of its inputs: a value of the key `a`.
-pub(super) fn uses(run: &RunCompleted, artifact: &[u8]) -> Vec<u8> {
+pub(super) fn uses(run: &RunCompleted, artifact: &StrongDigest) -> Vec<u8> {
     let inputs = run.inputs.iter().flatten();
-    let of_it = inputs.filter(|input| strong_keys(&input.artifact).any(|own| own == artifact));
+    let of_it = inputs.filter(|input| StrongDigest::all_of(&input.artifact).any(|own| own == *artifact));
     of_it
         .filter_map(|input| {
             Some([
@@ -185,8 +225,12 @@ fn take_time(bytes: &mut &[u8]) -> Option<Timestamp> {
 }
 
 fn take_text(bytes: &mut &[u8]) -> Option<String> {
+    take_bytes(bytes).and_then(|text| str::from_utf8(text).ok()).map(str::to_owned)
+}
+
+fn take_bytes<'v>(bytes: &mut &'v [u8]) -> Option<&'v [u8]> {
     let length = usize::from(u16::from_be_bytes(take(bytes)?));
-    let (text, rest) = bytes.split_at_checked(length)?;
+    let (taken, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
-    str::from_utf8(text).ok().map(str::to_owned)
+    Some(taken)
 }

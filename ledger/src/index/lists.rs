@@ -2,9 +2,9 @@
 //!
 //! Promises that each is read at the size that is known, and as far as it is asked for. Never reads an event.
 
-use lineal_schemas::digest::KeyId;
+use lineal_schemas::{digest::KeyId, strong::StrongDigest};
 
-use super::{Index, SHELF, StoreError, artifact_key, key, last_index, shelf_of, take_u32, take_u64, type_at};
+use super::{Index, SHELF, StoreError, key, last_index, shelf_of, tagged, take_u32, take_u64, type_at};
 
 impl Index {
     /// Indices of events that this key signed, `from` to below `size`, with their types where these are known, in order.
@@ -32,9 +32,8 @@ impl Index {
     }
 
     /// Indices of incidents' events that say that they are about the artifact of this strong digest, in order.
-    pub fn incidents_about(&self, algorithm: &str, hex: &str) -> Result<Vec<u64>, StoreError> {
-        let Some(artifact) = artifact_key(algorithm, hex) else { return Ok(Vec::new()) };
-        self.indices(&key(b'i', &[b"a", artifact.get(1..).unwrap_or_default()]))
+    pub fn incidents_about(&self, artifact: &StrongDigest) -> Result<Vec<u64>, StoreError> {
+        self.indices(&key(b'i', &[b"a", &tagged(artifact)]))
     }
 
     /// Indices of all events below `size` that flag an artifact or clear it, the newest first, at most `limit`.

@@ -3,13 +3,17 @@
 //! Promises every event that describes an artifact or used it, in order, and every service about which an event mentions
 //! it. Never reads an event: what it says of the artifact is the answers' part.
 
-use lineal_schemas::digest::EventDigest;
+use lineal_schemas::{
+    digest::EventDigest,
+    strong::{StrongDigest, StrongKind},
+};
 
 use super::{
-    Index, STRONG, StoreError, artifact_key,
+    Index, StoreError,
     brief::{InputUse, read_uses},
     key, last_index,
     project::Says,
+    tagged, untagged,
 };
 
 /// An event that used an artifact.
@@ -35,9 +39,9 @@ pub struct Mentions {
 impl Index {
     /// The events that mention the artifact of this strong digest. Those that only see it serve are not listed: there
     /// may be any number of observations of one model, and [`Self::services_of`] leads to these.
-    pub fn mentions(&self, algorithm: &str, hex: &str) -> Result<Mentions, StoreError> {
+    pub fn mentions(&self, artifact: &StrongDigest) -> Result<Mentions, StoreError> {
         let mut found = Mentions::default();
-        let Some(prefix) = artifact_key(algorithm, hex) else { return Ok(found) };
+        let prefix = key(b'a', &[&tagged(artifact)]);
         self.store.scan(&prefix, &prefix, &mut |key, value| {
             match key.get(prefix.len()).copied().and_then(Says::of) {
                 Some(Says::Describes) => found.describing.extend(last_index(key)),
@@ -52,9 +56,8 @@ impl Index {
     }
 
     /// Services about which events mention an artifact by this strong digest, sorted.
-    pub fn services_of(&self, algorithm: &str, hex: &str) -> Result<Vec<String>, StoreError> {
-        let Some(artifact) = artifact_key(algorithm, hex) else { return Ok(Vec::new()) };
-        let prefix = key(b'v', &[artifact.get(1..).unwrap_or_default()]);
+    pub fn services_of(&self, artifact: &StrongDigest) -> Result<Vec<String>, StoreError> {
+        let prefix = key(b'v', &[&tagged(artifact)]);
         let mut found = Vec::new();
         self.store.scan(&prefix, &prefix, &mut |key, _value| {
             let subject = key.get(prefix.len()..).unwrap_or_default();
@@ -64,30 +67,44 @@ impl Index {
         Ok(found)
     }
 
-    /// Strong digests that begin with these hex digits and that entries below `size` mention, at most `limit`: algorithm
-    /// and digest.
-    pub fn artifacts(
-        &self,
-        hex_prefix: &str,
-        size: u64,
-        limit: usize,
-    ) -> Result<Vec<(&'static str, String)>, StoreError> {
-        let mut found: Vec<(&'static str, String)> = Vec::new();
-        for (at, algorithm) in STRONG.iter().enumerate() {
-            let tag = [u8::try_from(at).unwrap_or(0)];
-            let even = hex_prefix.get(..hex_prefix.len() / 2 * 2).unwrap_or_default();
-            let Ok(bytes) = hex::decode(even) else { continue };
-            let prefix = key(b'a', &[&tag, &bytes]);
-            self.store.scan(&prefix, &prefix, &mut |key, _value| {
-                let digest = hex::encode(key.get(2..34).unwrap_or_default());
-                let known = last_index(key).is_some_and(|index| index < size);
-                if known && digest.starts_with(hex_prefix) && found.last().is_none_or(|last| last.1 != digest) {
-                    found.push((algorithm, digest));
+    /// Strong digests that begin with these hex digits and that entries below `size` mention, at most `limit`.
+    pub fn artifacts(&self, hex_prefix: &str, size: u64, limit: usize) -> Result<Vec<StrongDigest>, StoreError> {
+        let mut found: Vec<StrongDigest> = Vec::new();
+        let even = hex_prefix.get(..hex_prefix.len() / 2 * 2).unwrap_or_default();
+        let Ok(bytes) = hex::decode(even) else { return Ok(found) };
+        for kind in [StrongKind::Sha256, StrongKind::DirHash] {
+            let [tag, ..] = tagged(&StrongDigest { kind, bytes: [0; 32] });
+            let prefix = key(b'a', &[&[tag], &bytes]);
+            let mut from = prefix.clone();
+            while found.len() < limit {
+                let mut next = None;
+                self.store.scan(&prefix, &from, &mut |key, _value| {
+                    let artifact = key.get(1..).and_then(<[u8]>::first_chunk).and_then(untagged);
+                    // The first entry is not the first of all: what describes it comes first, and what uses it then.
+                    let known = last_index(key).is_some_and(|index| index < size);
+                    next = artifact.map(|artifact| (artifact, known));
+                    false
+                })?;
+                let Some((artifact, known)) = next else { break };
+                if artifact.hex().starts_with(hex_prefix) && (known || self.is_mentioned(&artifact, size)?) {
+                    found.push(artifact);
                 }
-                found.len() < limit
-            })?;
+                // Past all that mention this one.
+                from = key(b'a', &[&tagged(&artifact), &[u8::MAX; 10]]);
+            }
         }
         Ok(found)
+    }
+
+    /// Whether an entry below `size` mentions an artifact.
+    fn is_mentioned(&self, artifact: &StrongDigest, size: u64) -> Result<bool, StoreError> {
+        let prefix = key(b'a', &[&tagged(artifact)]);
+        let mut known = false;
+        self.store.scan(&prefix, &prefix, &mut |key, _value| {
+            known = last_index(key).is_some_and(|index| index < size);
+            !known
+        })?;
+        Ok(known)
     }
 
     /// Trees that entries below `size` mention, by `dirHash`, at most `limit`.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use lineal_schemas::{
+    strong::{StrongDigest, StrongKind},
     timestamp::Timestamp,
     vocabulary::{
         Payload, TYPES,
@@ -21,14 +22,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    LATE_MINUTES, Projected, STRONG, Shelves, artifact_key,
+    LATE_MINUTES, Projected, Shelves,
     brief::{Brief, uses},
     id_bytes,
     inventories::Part,
     key, made_with, places,
     seen::{Glimpse, Span},
     store::{Batch, StoreError},
-    strong_keys,
+    tagged,
 };
 
 /// Puts what an entry changes into a batch.
@@ -108,6 +109,9 @@ impl Event<'_, '_> {
                 self.batch.put(key, print);
             }
         } else if self.is_about_a_service() || matches!(self.payload, Payload::RecordCorrected(_)) {
+            if matches!(self.payload, Payload::RecordCorrected(_)) {
+                self.batch.put(key(b'b', &[self.subject.as_bytes()]), []);
+            }
             let index = self.index.to_be_bytes();
             self.batch.put(key(b'c', &[self.subject.as_bytes(), b"\0", &index]), [self.kind]);
         }
@@ -122,7 +126,7 @@ impl Event<'_, '_> {
     fn put_listed(&mut self, service: &str, sets: &[ServedSet], span: Span) -> Result<(), StoreError> {
         self.put_about(service)?;
         for component in sets.iter().flat_map(|set| &set.components) {
-            for artifact in strong_keys(&component.artifact) {
+            for artifact in StrongDigest::all_of(&component.artifact) {
                 self.put_served(&artifact, service, span)?;
             }
         }
@@ -135,7 +139,7 @@ impl Event<'_, '_> {
                 Payload::RunCompleted(run) if says == Says::Uses => uses(run, &artifact),
                 _ => Vec::new(),
             };
-            self.batch.put([artifact.as_slice(), &[says as u8], &self.index.to_be_bytes()].concat(), uses);
+            self.batch.put(key(b'a', &[&tagged(&artifact), &[says as u8], &self.index.to_be_bytes()]), uses);
             self.put_tree(&artifact)?;
             if self.is_about_a_service() {
                 self.put_served(&artifact, self.subject, self.span)?;
@@ -151,18 +155,19 @@ impl Event<'_, '_> {
     }
 
     /// Lists what is a tree.
-    fn put_tree(&mut self, artifact: &[u8]) -> Result<(), StoreError> {
-        match tree_of(artifact) {
-            Some(tree) => self.shelves.first(key(b'h', &[tree]), self.index),
-            None => Ok(()),
+    fn put_tree(&mut self, artifact: &StrongDigest) -> Result<(), StoreError> {
+        match artifact.kind {
+            StrongKind::DirHash => self.shelves.first(key(b'h', &[&artifact.bytes]), self.index),
+            StrongKind::Sha256 => Ok(()),
         }
     }
 
     /// Leads from an artifact to a service.
-    fn put_served(&mut self, artifact: &[u8], service: &str, span: Span) -> Result<(), StoreError> {
+    fn put_served(&mut self, artifact: &StrongDigest, service: &str, span: Span) -> Result<(), StoreError> {
         self.put_tree(artifact)?;
-        self.batch.put([artifact, &[Says::OfService as u8], &self.index.to_be_bytes()].concat(), []);
-        self.shelves.widen(key(b'v', &[digest_of(artifact), service.as_bytes()]), span)
+        let index = self.index.to_be_bytes();
+        self.batch.put(key(b'a', &[&tagged(artifact), &[Says::OfService as u8], &index]), []);
+        self.shelves.widen(key(b'v', &[&tagged(artifact), service.as_bytes()]), span)
     }
 
     /// What only some types put.
@@ -212,21 +217,10 @@ impl Event<'_, '_> {
         for service in services.into_iter().flatten() {
             self.batch.put(key(b'i', &[b"s", service.as_str().as_bytes(), b"\0", &index]), []);
         }
-        for artifact in artifacts.into_iter().flatten().flat_map(strong_keys) {
-            self.batch.put(key(b'i', &[b"a", digest_of(&artifact), &index]), []);
+        for artifact in artifacts.into_iter().flatten().flat_map(StrongDigest::all_of) {
+            self.batch.put(key(b'i', &[b"a", &tagged(&artifact), &index]), []);
         }
     }
-}
-
-/// The algorithm and the digest of an `a` key.
-fn digest_of(artifact: &[u8]) -> &[u8] {
-    artifact.get(1..).unwrap_or_default()
-}
-
-/// The digest of an `a` key that is a tree's.
-fn tree_of(artifact: &[u8]) -> Option<&[u8]> {
-    let (tag, digest) = digest_of(artifact).split_first()?;
-    (STRONG.get(usize::from(*tag)) == Some(&"dirHash")).then_some(digest)
 }
 
 /// In the place of a type: an event whose type is not known.
@@ -264,37 +258,38 @@ impl Says {
 }
 
 /// Every strong digest that an event mentions, and the most that it says of that artifact.
-fn mentioned(payload: &Payload) -> BTreeMap<Vec<u8>, Says> {
+fn mentioned(payload: &Payload) -> BTreeMap<StrongDigest, Says> {
     let mut mentioned = BTreeMap::new();
     for mention in payload.artifacts() {
-        let keys: Vec<Vec<u8>> = strong_keys(mention.artifact).collect();
-        let says = if is_description(mention.relation) || keys.len() > 1 {
+        let digests: Vec<StrongDigest> = StrongDigest::all_of(mention.artifact).collect();
+        let says = if is_description(mention.relation) || digests.len() > 1 {
             Says::Describes
         } else if matches!(mention.relation, Relation::Component { .. }) {
             Says::OfService
         } else {
             Says::Uses
         };
-        for key in keys {
-            let known = mentioned.entry(key).or_insert(says);
+        for digest in digests {
+            let known = mentioned.entry(digest).or_insert(says);
             *known = says.min(*known);
         }
     }
     if let Payload::RecordCorrected(corrected) = payload {
-        mentioned.extend(corrected_keys(corrected.data.as_str()).into_iter().map(|key| (key, Says::Describes)));
+        mentioned
+            .extend(corrected_digests(corrected.data.as_str()).into_iter().map(|digest| (digest, Says::Describes)));
     }
     mentioned
 }
 
 /// Every strong digest in the data of a correction, whatever type it corrects: that is only known from the other event.
-fn corrected_keys(data: &str) -> Vec<Vec<u8>> {
-    let mut keys = Vec::new();
+fn corrected_digests(data: &str) -> Vec<StrongDigest> {
+    let mut digests = Vec::new();
     let mut waiting = vec![serde_json::from_str(data).unwrap_or_default()];
     while let Some(value) = waiting.pop() {
         match value {
             Value::Object(members) => {
                 for (name, value) in members {
-                    keys.extend(value.as_str().and_then(|digest| artifact_key(&name, digest)));
+                    digests.extend(value.as_str().and_then(|digest| StrongDigest::of(&name, digest)));
                     waiting.push(value);
                 }
             }
@@ -302,7 +297,7 @@ fn corrected_keys(data: &str) -> Vec<Vec<u8>> {
             _ => {}
         }
     }
-    keys
+    digests
 }
 
 /// The attachments that the data of a correction names, as the payload that it replaces would.

@@ -7,11 +7,12 @@
 
 use lineal_schemas::{
     digest::sha256,
+    strong::StrongDigest,
     timestamp::Timestamp,
     vocabulary::{Payload, deployment::ServedSet, inventory::InventoryObserved},
 };
 
-use super::{Index, StoreError, artifact_key, key, take_u64};
+use super::{Index, StoreError, key, tagged, take_u64};
 
 /// What kind of state was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,9 +185,8 @@ fn print_of(sets: &[ServedSet]) -> SetsPrint {
 
 impl Index {
     /// From when to when an artifact was seen at a service; wider where that is not known so exactly.
-    pub fn span(&self, algorithm: &str, hex: &str, service: &str) -> Result<Span, StoreError> {
-        let Some(artifact) = artifact_key(algorithm, hex) else { return Ok(Span::NEVER) };
-        let key = key(b'v', &[artifact.get(1..).unwrap_or_default(), service.as_bytes()]);
+    pub fn span(&self, artifact: &StrongDigest, service: &str) -> Result<Span, StoreError> {
+        let key = key(b'v', &[&tagged(artifact), service.as_bytes()]);
         Ok(self.store.get(&key)?.map_or(Span::NEVER, |value| Span::read(&value).unwrap_or(Span::ALWAYS)))
     }
 

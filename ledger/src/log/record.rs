@@ -121,6 +121,12 @@ impl StoredEntry {
     pub fn facts(&self) -> Option<Facts> {
         self.body().and_then(|body| Facts::read(body, self.entry.event).ok())
     }
+
+    /// As [`Self::facts`], of an entry that the index holds: its event was scanned when it was put there, and has the same
+    /// digest still.
+    pub fn facts_again(&self) -> Option<Facts> {
+        self.body().and_then(|body| Facts::read_again(body, self.entry.event).ok())
+    }
 }
 
 /// A segment that is open.

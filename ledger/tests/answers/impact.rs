@@ -4,6 +4,7 @@ use lineal_ledger::answers::{
     Impact, When,
     impact::{Limits, UseKind, impact_within},
 };
+use lineal_schemas::strong::StrongDigest;
 
 use super::*;
 
@@ -253,4 +254,41 @@ fn what_was_left_out_is_never_a_no() {
     assert!(found.to_text(Style::Plain).contains("the limit of 2 nodes was reached"));
     let error = answers::impact(&world.view(), SERVICE, world.clock.wall()).unwrap_err();
     assert_eq!((error.code(), error.exit_code()), ("nothing-downstream", 2));
+}
+
+/// What a trace reads ahead is what the index says that runs were made from. A run that only measured with something, or
+/// ran in it, would have all of that thing's history read for nothing; a correction that the index forgets would be passed
+/// over in silence, since answers look for corrections only where it says that there may be some.
+#[test]
+fn the_index_leads_upstream_and_knows_which_subjects_are_corrected() {
+    let mut world = World::begin();
+    world.snapshot("dataset/wine/a", "A", "");
+    let input = |content: &str, role: &str| {
+        format!(r#"{{"artifact":{{"digest":{{"sha256":"{}"}}}},"role":"{role}"}}"#, hash(content))
+    };
+    let inputs = [input("A", "training"), input("B", "test"), input("C", "environment"), input("D", "validation")];
+    let run = format!(
+        r#"{{"runId":"1","job":{{"namespace":"wine","name":"fit","kind":"train"}},"inputs":[{}],"outputs":[{{"digest":{{"sha256":"{}"}}}}]}}"#,
+        inputs.join(","),
+        hash("M")
+    );
+    let (index, event) = world.send_event("trainer", "run.completed", "job/wine/fit", &run);
+    let read = |world: &World| {
+        let view = world.view();
+        let ancestors = view.index.ancestors(index).unwrap();
+        (ancestors, view.index.is_corrected("job/wine/fit"), view.index.is_corrected("dataset/wine/a"))
+    };
+    let strong = |content: &str| StrongDigest::of("sha256", &hash(content)).unwrap();
+    assert_eq!(read(&world), (vec![strong("A"), strong("D")], false, false));
+    assert_eq!(world.view().index.ancestors(0).unwrap(), []);
+
+    let corrected = run.replace("\"1\"", "\"2\"");
+    let said = format!(r#"{{"corrects":"{event}","data":{corrected}}}"#);
+    world.send("trainer", "record.corrected", "job/wine/fit", &said);
+    assert_eq!(read(&world), (vec![strong("A"), strong("D")], true, false));
+    world.ledger = None;
+    world.open();
+    assert_eq!(read(&world), (vec![strong("A"), strong("D")], true, false), "opened again");
+    let trace = world.trace(&hash("M"));
+    assert!(trace.nodes.iter().any(|node| node.run.as_ref().is_some_and(|run| run.run_id == "2")), "{}", trace.answer);
 }

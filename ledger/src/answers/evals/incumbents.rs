@@ -6,6 +6,7 @@
 use std::{collections::HashMap, rc::Rc};
 
 use lineal_schemas::{
+    strong::StrongDigest,
     timestamp::Timestamp,
     vocabulary::{Payload, artifact::Artifact, lineage::Relation},
 };
@@ -16,7 +17,7 @@ use super::{
     models::{Found, label, models_of},
 };
 use crate::answers::{
-    AnswerError, NamedDigest,
+    AnswerError,
     graph::{Identity, Reader, Told},
     running::history::{History, Seen},
     suite::{Question, Suite},
@@ -29,7 +30,7 @@ const MAX_SERVICES: usize = 20;
 type Measured = Rc<Vec<(Suite, Rc<Told>)>>;
 
 /// Those of models, by the first of their digests.
-type Measurements = HashMap<NamedDigest, Measured>;
+type Measurements = HashMap<StrongDigest, Measured>;
 
 /// Adds what ran at each service when each attempt began.
 pub(super) fn add(reader: &mut Reader<'_>, found: &Found, attempts: &mut [Tried]) -> Result<(), AnswerError> {
@@ -136,6 +137,6 @@ fn measurements(
         }
     }
     let all = Rc::new(all);
-    known.insert(first.clone(), all.clone());
+    known.insert(*first, all.clone());
     Ok(all)
 }

@@ -229,7 +229,8 @@ impl Transform {
             Payload::TransformPublished(published) => Some(published.kind.to_string()),
             _ => None,
         });
-        let digests = identity.as_ref().map(|identity| identity.digests.iter().cloned().collect());
+        let digests =
+            identity.as_ref().map(|identity| identity.digests.iter().copied().map(NamedDigest::from).collect());
         Ok(Self {
             label: named(reader, artifact)?,
             digests: digests.unwrap_or_default(),

@@ -14,12 +14,13 @@ use lineal_gate::history::{
 use lineal_schemas::{
     digest::EventDigest,
     event::type_of,
+    strong::StrongDigest,
     timestamp::Timestamp,
     vocabulary::{Payload, artifact::Artifact},
 };
 
 use crate::answers::{
-    AnswerError, NamedDigest,
+    AnswerError,
     graph::{Reader, Told, signers},
     running::history::{History as Seen, Seen as Sighting, Standing as Sure},
 };
@@ -121,7 +122,7 @@ impl History for Indexed<'_, '_> {
             return Ok(Some(known.clone()));
         }
         let Some(found) = self.reader.identity(artifact)? else { return Ok(None) };
-        let pair = |digest: &NamedDigest| (digest.algorithm.clone(), digest.value.clone());
+        let pair = |digest: &StrongDigest| (digest.algorithm().to_owned(), digest.hex());
         let digests = found.digests.iter().map(pair).collect();
         let said = found.said.iter().map(|told| self.evidence(told)).collect::<Result<_, _>>()?;
         let identity = Rc::new(Identity { digests, said });

@@ -5,13 +5,18 @@
 
 use std::rc::Rc;
 
+use foldhash::{HashSet, HashSetExt as _};
+use lineal_schemas::strong::StrongDigest;
 use rayon::prelude::*;
 
-use super::{MAX_CACHED, Reader, Strong, stored};
+use super::{MAX_CACHED, Reader, stored};
 use crate::{answers::AnswerError, index::Mentions};
 
 /// How many events, or artifacts, a walk reads ahead at a time.
 pub(in crate::answers) const AHEAD: usize = 1024;
+
+/// How many events of one ancestry are read at a time.
+const MOST_AT_ONCE: usize = MAX_CACHED / 2;
 
 /// Fewer are read faster by one core.
 pub(super) const WORTH_IT: usize = 4;
@@ -37,8 +42,31 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Reads the events that describe these artifacts and what they were made from, all the way up, as far as the index
+    /// leads: through completed runs, without what corrections change. At most as many as are kept in memory.
+    pub(in crate::answers) fn read_ancestry(&mut self, begin: Vec<StrongDigest>) -> Result<(), AnswerError> {
+        let size = self.moment.size;
+        let mut known: HashSet<StrongDigest> = begin.iter().copied().collect();
+        let (mut seen, mut open) = (HashSet::new(), begin);
+        while let Some(digest) = open.pop() {
+            let mentions = self.mentions(&digest)?;
+            for index in mentions.describing.iter().copied().filter(|index| *index < size) {
+                if seen.len() >= MOST_AT_ONCE || !seen.insert(index) {
+                    continue;
+                }
+                open.extend(self.view.index.ancestors(index)?.into_iter().filter(|digest| known.insert(*digest)));
+            }
+        }
+        let mut indices: Vec<u64> = seen.into_iter().collect();
+        indices.sort_unstable();
+        self.read_ahead(&indices)
+    }
+
     /// Looks up where these artifacts are mentioned, and reads the events that describe them.
-    pub(in crate::answers) fn look_ahead(&mut self, digests: impl Iterator<Item = Strong>) -> Result<(), AnswerError> {
+    pub(in crate::answers) fn look_ahead(
+        &mut self,
+        digests: impl Iterator<Item = StrongDigest>,
+    ) -> Result<(), AnswerError> {
         let mut describing = Vec::new();
         for mentions in self.looked_up(digests)? {
             describing.extend(&mentions.describing);
@@ -51,15 +79,14 @@ impl Reader<'_> {
     /// Where these artifacts are mentioned, of those that were not at hand.
     pub(super) fn looked_up(
         &mut self,
-        digests: impl Iterator<Item = Strong>,
+        digests: impl Iterator<Item = StrongDigest>,
     ) -> Result<Vec<Rc<Mentions>>, AnswerError> {
-        let missing: Vec<Strong> = digests.filter(|digest| !self.mentions.contains_key(digest)).collect();
+        let missing: Vec<StrongDigest> = digests.filter(|digest| !self.mentions.contains_key(digest)).collect();
         if missing.len() < WORTH_IT {
             return Ok(Vec::new());
         }
         let index = &self.view.index;
-        let found: Vec<_> =
-            missing.into_par_iter().map(|digest| (index.mentions(&digest.algorithm, &digest.value), digest)).collect();
+        let found: Vec<_> = missing.into_par_iter().map(|digest| (index.mentions(&digest), digest)).collect();
         let mut all = Vec::with_capacity(found.len());
         for (mentions, digest) in found {
             let mentions = Rc::new(mentions?);

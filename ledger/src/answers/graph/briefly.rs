@@ -4,10 +4,10 @@
 
 use std::rc::Rc;
 
-use lineal_schemas::digest::KeyId;
+use lineal_schemas::{digest::KeyId, strong::StrongDigest};
 use rayon::prelude::*;
 
-use super::{MAX_CACHED, Reader, Strong, ahead::WORTH_IT, signer};
+use super::{MAX_CACHED, Reader, ahead::WORTH_IT, signer};
 use crate::{
     answers::{AnswerError, EventRef},
     index::brief::Brief,
@@ -54,7 +54,7 @@ impl Reader<'_> {
     /// Looks up where these artifacts are mentioned.
     pub(in crate::answers) fn mentions_ahead(
         &mut self,
-        digests: impl Iterator<Item = Strong>,
+        digests: impl Iterator<Item = StrongDigest>,
     ) -> Result<(), AnswerError> {
         self.looked_up(digests).map(drop)
     }

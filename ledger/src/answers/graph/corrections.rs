@@ -84,6 +84,9 @@ impl Reader<'_> {
             return Ok(known.clone());
         }
         let mut corrections = Corrections::new();
+        if !self.view.index.is_corrected(subject) {
+            return Ok(Rc::new(corrections));
+        }
         for (index, kind) in self.view.index.beside(subject)? {
             if kind != "record.corrected" || index >= self.moment.size {
                 continue;

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use lineal_schemas::vocabulary::{Payload, artifact::Basis, service::ServiceRegistered, values::Count};
+use lineal_schemas::{
+    strong::StrongDigest,
+    vocabulary::{Payload, artifact::Basis, service::ServiceRegistered, values::Count},
+};
 
 use super::{
     FormerUse, LiveUse, UseKind,
@@ -14,7 +17,7 @@ use super::{
 use crate::{
     answers::{
         AnswerError,
-        graph::{Reader, Strong, Told},
+        graph::{Reader, Told},
         running::{
             Status,
             history::{History, Seen},
@@ -133,7 +136,7 @@ fn former(
     reader: &mut Reader<'_>,
     walked: &Walked,
     service: &str,
-    digests: &BTreeSet<Strong>,
+    digests: &BTreeSet<StrongDigest>,
 ) -> Result<Option<FormerUse>, AnswerError> {
     for index in seen_with(reader, service, digests)? {
         let Some(told) = reader.told(index)? else { continue };
@@ -158,11 +161,15 @@ fn former(
 
 /// Entries that saw a service while artifacts with these digests were seen there, the newest first, one for all that look
 /// the same.
-fn seen_with(reader: &mut Reader<'_>, service: &str, digests: &BTreeSet<Strong>) -> Result<Vec<u64>, AnswerError> {
+fn seen_with(
+    reader: &mut Reader<'_>,
+    service: &str,
+    digests: &BTreeSet<StrongDigest>,
+) -> Result<Vec<u64>, AnswerError> {
     let index = &reader.view().index;
     let mut span: Option<Span> = None;
     for digest in digests {
-        let own = index.span(&digest.algorithm, &digest.value, service)?;
+        let own = index.span(digest, service)?;
         span = Some(span.map_or(own, |span| span.and(own)));
     }
     let (Some(span), moment) = (span, reader.moment()) else { return Ok(Vec::new()) };

@@ -10,17 +10,20 @@ use std::{
 };
 
 use foldhash::{HashMap, HashSet, HashSetExt as _};
-use lineal_schemas::vocabulary::{
-    Payload,
-    artifact::{Artifact, Basis, Influence},
-    lineage::{Mention, Place, Relation},
+use lineal_schemas::{
+    strong::StrongDigest,
+    vocabulary::{
+        Payload,
+        artifact::{Artifact, Basis, Influence},
+        lineage::{Mention, Place, Relation},
+    },
 };
 
 use super::MAX_NODES;
 use crate::{
     answers::{
-        AnswerError, EventRef, InListing, NamedDigest,
-        graph::{AHEAD, Identity, Reader, Strong, Told, strong},
+        AnswerError, EventRef, InListing,
+        graph::{AHEAD, Identity, Reader, Told, strong},
         resolve::{Target, main_artifact},
         trace::{Edge, EdgeKind, Node, NodeKind, artifact_node, facts},
     },
@@ -34,7 +37,7 @@ pub(in crate::answers) struct Walked {
     pub(in crate::answers) edges: Vec<Edge>,
     pub(super) evaluations: Vec<EventRef>,
     /// Services about which something is said that is in the graph, with the digests of that.
-    pub(super) services: BTreeMap<String, BTreeSet<Strong>>,
+    pub(super) services: BTreeMap<String, BTreeSet<StrongDigest>>,
     /// Batch jobs whose runs are in the graph: the runs by their entries, with their nodes.
     pub(super) batches: BTreeMap<String, BTreeMap<u64, usize>>,
     /// Steps from what was asked for, node by node.
@@ -54,13 +57,13 @@ impl Walked {
     /// The node of an artifact, if it is in the graph.
     pub(in crate::answers) fn place_of(&self, identity: &Identity) -> Option<usize> {
         let first = identity.digests.first()?;
-        self.places.get(&Key::Digest(first.clone())).copied()
+        self.places.get(&Key::Digest(*first)).copied()
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
-    Digest(NamedDigest),
+    Digest(StrongDigest),
     Run(u64),
 }
 
@@ -216,7 +219,7 @@ impl Walk<'_, '_> {
             }
         }
         for service in self.reader.services_of(identity)? {
-            self.walked.services.entry(service).or_default().extend(identity.digests.iter().cloned());
+            self.walked.services.entry(service).or_default().extend(identity.digests.iter().copied());
         }
         let mut seen = BTreeSet::new();
         let indices: Vec<(u64, Vec<InputUse>)> = indices.into_iter().collect();
@@ -360,7 +363,7 @@ impl Walk<'_, '_> {
     ) -> Result<Option<usize>, AnswerError> {
         let identity = self.reader.identity(artifact)?;
         let Some((identity, first)) =
-            identity.and_then(|identity| identity.digests.first().cloned().map(|first| (identity, first)))
+            identity.and_then(|identity| identity.digests.first().copied().map(|first| (identity, first)))
         else {
             let node = artifact_node(self.reader, artifact, None, hint)?;
             return Ok((!self.is_full()).then(|| self.walked.add(node, distance)));

@@ -23,9 +23,9 @@ pub(super) fn resolve(
         return Err(AnswerError::TooShort { asked: asked.to_owned(), least: LEAST_DIGITS });
     }
     let mut artifacts = Vec::new();
-    for (name, value) in reader.view().index.artifacts(hex_prefix, reader.moment().size, MAX_FOUND)? {
-        if algorithm.is_none_or(|wanted| wanted == name) {
-            artifacts.extend(artifact_of(&NamedDigest { algorithm: name.to_owned(), value }));
+    for digest in reader.view().index.artifacts(hex_prefix, reader.moment().size, MAX_FOUND)? {
+        if algorithm.is_none_or(|wanted| wanted == digest.algorithm()) {
+            artifacts.extend(artifact_of(&digest.into()));
         }
     }
     let events = if algorithm.is_none() { by_event_digest(reader, hex_prefix)? } else { Vec::new() };
@@ -79,7 +79,7 @@ pub(in crate::answers) fn artifact_of(digest: &NamedDigest) -> Option<Artifact> 
 }
 
 fn shown(reader: &mut Reader<'_>, artifact: &Artifact) -> Result<String, AnswerError> {
-    let digest = strong(artifact).first().map_or_else(String::new, |own| format!("{}:{}", own.algorithm, own.value));
+    let digest = strong(artifact).first().map_or_else(String::new, ToString::to_string);
     let identity = reader.identity(artifact)?;
     let subject = identity.and_then(|identity| identity.said.last().map(|told| told.subject.clone()));
     Ok(subject.map_or_else(|| digest.clone(), |subject| format!("{digest} ({subject})")))

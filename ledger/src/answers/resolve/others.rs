@@ -5,16 +5,17 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
+use lineal_schemas::strong::StrongDigest;
+
 use super::main_artifact;
 use crate::answers::{
-    NamedDigest,
     graph::{Reader, Told, strong},
     print, text,
 };
 
 /// That the name meant other digests at other times: until when, since when, which, and who says so.
 pub(super) fn others_named(reader: &Reader<'_>, subject: &str, taken: &Told, told: &[Rc<Told>]) -> Option<String> {
-    let digests: BTreeSet<Vec<NamedDigest>> =
+    let digests: BTreeSet<Vec<StrongDigest>> =
         told.iter().filter_map(|told| main_artifact(&told.payload)).map(strong).collect();
     let (count, index) = (digests.len(), taken.index);
     if count < 2 {
@@ -34,7 +35,7 @@ pub(super) fn others_named(reader: &Reader<'_>, subject: &str, taken: &Told, tol
     let others = told.iter().filter(is_other).filter_map(|told| {
         let digest = main_artifact(&told.payload).map(strong)?.into_iter().next()?;
         let by = reader.event_ref(told).producers();
-        seen.insert(digest.clone()).then(|| format!("{} (#{} by {by})", text::short(&digest), told.index))
+        seen.insert(digest).then(|| format!("{} (#{} by {by})", text::short(&digest.into()), told.index))
     });
     let others: Vec<String> = others.collect();
     let not = if others.is_empty() { String::new() } else { format!(", and not {}", print::list(&others)) };

@@ -118,6 +118,9 @@ fn set<T>(list: &mut [T], at: usize, value: T) {
 
 /// Marks measurements on data that is also in the ancestry.
 fn mark_measured(trace: &mut Trace) {
+    if trace.measurements.is_empty() {
+        return;
+    }
     let upstream: BTreeSet<usize> = trace.edges.iter().filter(|edge| edge.ancestry).map(|edge| edge.to).collect();
     let digests: BTreeSet<&NamedDigest> =
         upstream.iter().filter_map(|at| trace.nodes.get(*at)).flat_map(|node| &node.digests).collect();

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use lineal_schemas::vocabulary::{
     artifact::Artifact,
     dataset::DatasetSnapshotted,
+    names::Name,
     run::{CodeState, Hardware, RunCompleted},
-    values::{Count, Table},
+    values::{Count, Table, Uri},
 };
 
 use super::{DataFacts, RunFacts};
-use crate::answers::{running::all_digests, text};
+use crate::answers::text;
 
 pub(in crate::answers) fn of_run(run: &RunCompleted) -> RunFacts {
     let environment = run.environment.as_ref();
@@ -60,14 +61,14 @@ fn of_code(code: &CodeState) -> String {
 
 /// Its place and its first digest, as far as there are any.
 pub(in crate::answers) fn identified(artifact: &Artifact) -> String {
-    let digests = all_digests(artifact);
-    let digest = digests.iter().find(|digest| digest.algorithm == "gitCommit").or_else(|| digests.first());
-    let place =
-        artifact.name.as_ref().map(ToString::to_string).or_else(|| artifact.uri.as_ref().map(ToString::to_string));
-    match (place, digest) {
-        (Some(place), Some(digest)) => format!("{place} {}", text::short(digest)),
-        (Some(place), None) => place,
-        (None, Some(digest)) => text::short(digest),
+    let commit = artifact.digests().find(|(algorithm, _value)| *algorithm == "gitCommit");
+    let digest =
+        commit.or_else(|| artifact.digests().next()).map(|(algorithm, value)| text::short_of(algorithm, value));
+    let name = artifact.name.as_ref().map(Name::as_str);
+    match (name.or_else(|| artifact.uri.as_ref().map(Uri::as_str)), digest) {
+        (Some(place), Some(digest)) => format!("{place} {digest}"),
+        (Some(place), None) => place.to_owned(),
+        (None, Some(digest)) => digest,
         (None, None) => "unnamed".to_owned(),
     }
 }

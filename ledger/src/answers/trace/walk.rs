@@ -11,6 +11,7 @@ use std::{
 
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use lineal_schemas::{
+    strong::StrongDigest,
     timestamp::Timestamp,
     vocabulary::{
         Payload,
@@ -23,14 +24,17 @@ use lineal_schemas::{
 };
 
 use super::{Edge, EdgeKind, End, Measurement, Node, NodeKind, described::Described, facts, measured};
-use crate::answers::{
-    AnswerError, InListings, NamedDigest, flags,
-    graph::{AHEAD, Identity, Reader, Told, strong},
-    resolve::{Target, main_artifact},
-    running::{
-        all_digests,
-        history::{History, Standing},
+use crate::{
+    answers::{
+        AnswerError, InListings, NamedDigest, flags,
+        graph::{AHEAD, Identity, Reader, Told, strong},
+        resolve::{Target, main_artifact},
+        running::{
+            all_digests,
+            history::{History, Standing},
+        },
     },
+    index::brief::is_ancestor,
 };
 
 mod artifact;
@@ -67,7 +71,7 @@ pub(in crate::answers) enum Serving {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
-    Digest(NamedDigest),
+    Digest(StrongDigest),
     Loose(String),
     Run(u64),
 }
@@ -162,6 +166,7 @@ impl<'r, 'v> Walk<'r, 'v> {
     }
 
     fn finish(mut self) -> Result<Walked, AnswerError> {
+        self.read_ancestry()?;
         while !self.open.is_empty() {
             let some: Vec<Step> = self.open.drain(..self.open.len().min(AHEAD)).collect();
             self.look_ahead(&some)?;
@@ -173,6 +178,21 @@ impl<'r, 'v> Walk<'r, 'v> {
             }
         }
         Ok(self.walked)
+    }
+
+    /// Reads the events of the whole ancestry at once, as far as the index knows it: what it leaves out is read as the walk
+    /// comes to it.
+    fn read_ancestry(&mut self) -> Result<(), AnswerError> {
+        let mut begin = Vec::new();
+        for step in &self.open {
+            match step {
+                Step::Artifact(_at, identity) => {
+                    begin.extend(identity.iter().flat_map(|one| one.digests.iter().copied()));
+                }
+                Step::Run(_at, told) => begin.extend(ancestors_of(told)),
+            }
+        }
+        self.reader.read_ancestry(begin)
     }
 
     /// Looks up and reads what the inputs of the next runs will need.
@@ -311,8 +331,7 @@ impl Walk<'_, '_> {
         let Payload::RunCompleted(run) = &told.payload else { return Ok(()) };
         let (mut any, mut data) = (false, false);
         for input in run.inputs.iter().flatten() {
-            let surroundings = matches!(input.role, InputRole::Code | InputRole::Environment);
-            let ancestry = !surroundings && input.influence() != Influence::Measurement;
+            let ancestry = is_ancestor(input);
             any |= ancestry;
             data |= ancestry && matches!(input.role, InputRole::Training | InputRole::Features | InputRole::Corpus);
             let link = Link {
@@ -390,7 +409,7 @@ impl Walk<'_, '_> {
     fn place_artifact(&mut self, artifact: &Artifact, hint: NodeKind) -> Result<Option<Placed>, AnswerError> {
         let identity = self.reader.identity(artifact)?;
         let first = identity.as_ref().and_then(|identity| identity.digests.first());
-        let key = first.map_or_else(|| Key::Loose(spelling(artifact)), |digest| Key::Digest(digest.clone()));
+        let key = first.map_or_else(|| Key::Loose(spelling(artifact)), |digest| Key::Digest(*digest));
         if let Some(at) = self.places.get(&key) {
             return Ok(Some((*at, identity)));
         }
@@ -432,6 +451,13 @@ impl Walk<'_, '_> {
     }
 }
 
+/// What a run says that it was made from.
+fn ancestors_of(told: &Told) -> Vec<StrongDigest> {
+    let Payload::RunCompleted(run) = &told.payload else { return Vec::new() };
+    let ancestors = run.inputs.iter().flatten().filter(|input| is_ancestor(input));
+    ancestors.flat_map(|input| strong(&input.artifact)).collect()
+}
+
 pub(in crate::answers) fn artifact_node(
     reader: &mut Reader<'_>,
     artifact: &Artifact,
@@ -440,10 +466,11 @@ pub(in crate::answers) fn artifact_node(
 ) -> Result<Node, AnswerError> {
     let moment = reader.moment();
     let described = identity.map(|identity| Described::of(identity, moment)).unwrap_or_default();
-    let mut digests: Vec<NamedDigest> =
-        identity.into_iter().flat_map(|identity| identity.digests.iter().cloned()).collect();
+    let mut joined: Vec<StrongDigest> =
+        identity.into_iter().flat_map(|identity| identity.digests.iter().copied()).collect();
     let own = strong(artifact);
-    digests.sort_by_key(|digest| !own.contains(digest));
+    joined.sort_by_key(|digest| !own.contains(digest));
+    let mut digests: Vec<NamedDigest> = joined.into_iter().map(NamedDigest::from).collect();
     let others: Vec<_> = all_digests(artifact).into_iter().filter(|digest| !digests.contains(digest)).collect();
     digests.extend(others);
     Ok(Node {

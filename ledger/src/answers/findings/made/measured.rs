@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
+use lineal_schemas::strong::StrongDigest;
+
 use super::{
-    AnswerError, Draft, Edge, EdgeKind, Identity, Influence, Input, InputRole, MAX_EVIDENCE, NamedDigest, Payload,
-    Place, Reader, Relation, Rule, Told, Trace, named, strong,
+    AnswerError, Draft, Edge, EdgeKind, Identity, Influence, Input, InputRole, MAX_EVIDENCE, Payload, Place, Reader,
+    Relation, Rule, Told, Trace, named, strong,
 };
 use crate::answers::running::all_digests;
 
@@ -13,7 +15,7 @@ const MISSED_SECONDS: i64 = 24 * 3600;
 
 /// Where strong digests stand in an ancestry that had an influence on what was learnt.
 struct Ancestry<'t> {
-    nodes: BTreeMap<&'t NamedDigest, usize>,
+    nodes: BTreeMap<StrongDigest, usize>,
     into: BTreeMap<usize, Vec<&'t Edge>>,
 }
 
@@ -25,13 +27,20 @@ impl<'t> Ancestry<'t> {
         }
         let mut nodes = BTreeMap::new();
         for at in into.keys() {
-            nodes.extend(trace.nodes.get(*at).into_iter().flat_map(|node| &node.digests).map(|digest| (digest, *at)));
+            nodes.extend(
+                trace
+                    .nodes
+                    .get(*at)
+                    .into_iter()
+                    .flat_map(|node| &node.digests)
+                    .filter_map(|digest| Some((digest.strong()?, *at))),
+            );
         }
         Self { nodes, into }
     }
 
     /// The edges to what these digests name, of the relations that pass.
-    fn edges(&self, digests: &[NamedDigest], passes: impl Fn(EdgeKind) -> bool) -> Vec<&'t Edge> {
+    fn edges(&self, digests: &[StrongDigest], passes: impl Fn(EdgeKind) -> bool) -> Vec<&'t Edge> {
         let found = digests.iter().filter_map(|digest| self.nodes.get(digest)).filter_map(|at| self.into.get(at));
         found.flatten().copied().filter(|edge| passes(edge.relation)).collect()
     }
@@ -95,7 +104,7 @@ const fn is_data(input: &Input) -> bool {
 }
 
 /// The strong digests of each snapshot that has an input as one of its named parts.
-fn wholes(reader: &mut Reader<'_>, input: &Input) -> Result<Vec<Vec<NamedDigest>>, AnswerError> {
+fn wholes(reader: &mut Reader<'_>, input: &Input) -> Result<Vec<Vec<StrongDigest>>, AnswerError> {
     let Some(identity) = reader.identity(&input.artifact)? else { return Ok(Vec::new()) };
     let mut wholes = Vec::new();
     for told in &identity.said {
@@ -104,7 +113,7 @@ fn wholes(reader: &mut Reader<'_>, input: &Input) -> Result<Vec<Vec<NamedDigest>
             && is_part
             && let Some(whole) = reader.identity(&snapshot.dataset)?
         {
-            wholes.push(whole.digests.iter().cloned().collect());
+            wholes.push(whole.digests.iter().copied().collect());
         }
     }
     Ok(wholes)

@@ -5,15 +5,18 @@
 
 use std::rc::Rc;
 
-use lineal_schemas::vocabulary::{
-    artifact::{Influence, Strength},
-    run::JobKind,
+use lineal_schemas::{
+    strong::StrongDigest,
+    vocabulary::{
+        artifact::{Influence, Strength},
+        run::JobKind,
+    },
 };
 
 use super::{Edge, EdgeKind, Identity, Key, Node, NodeKind, Walk, edge_of, outputs};
 use crate::{
     answers::{
-        AnswerError, NamedDigest,
+        AnswerError,
         trace::{RunFacts, described::made_by_job},
     },
     index::brief::{Brief, InputUse, Made},
@@ -31,11 +34,11 @@ impl Walk<'_, '_> {
         let (mut made, mut unread) = (Vec::new(), Vec::new());
         for index in indices {
             match self.reader.brief(*index)? {
-                Some(brief) => made.extend(brief.outputs.iter().map(named)),
+                Some(brief) => made.extend(brief.outputs.iter().map(|made| made.digest)),
                 None => unread.push(*index),
             }
         }
-        self.reader.mentions_ahead(made.iter().cloned())?;
+        self.reader.mentions_ahead(made.iter().copied())?;
         for digest in &made {
             let describing = &self.reader.mentions(digest)?.describing;
             if describing.len() > 1 {
@@ -119,8 +122,8 @@ impl Walk<'_, '_> {
         (index, kind): (u64, JobKind),
         distance: usize,
     ) -> Result<(), AnswerError> {
-        let digest = named(made);
-        let key = Key::Digest(digest.clone());
+        let digest = made.digest;
+        let key = Key::Digest(digest);
         let edge = edge_of(index, EdgeKind::Run);
         if let Some(at) = self.walked.places.get(&key).copied() {
             if at != run {
@@ -135,7 +138,7 @@ impl Walk<'_, '_> {
         }
         let node = Node {
             name: made.name.clone(),
-            digests: vec![digest.clone()],
+            digests: vec![digest.into()],
             uri: made.uri.clone(),
             strength: Some(Strength::Strong),
             ..Node::new(made_by_job(kind))
@@ -151,21 +154,17 @@ impl Walk<'_, '_> {
     fn read_output(
         &mut self,
         run: usize,
-        digest: &NamedDigest,
+        digest: &StrongDigest,
         index: u64,
         distance: usize,
     ) -> Result<(), AnswerError> {
         let Some(told) = self.reader.told(index)? else { return Ok(()) };
         let is_it = |made: &&lineal_schemas::vocabulary::artifact::Artifact| {
-            made.strong_digests().any(|(name, hex)| digest.algorithm == name && digest.value == hex)
+            StrongDigest::all_of(made).any(|own| own == *digest)
         };
         match outputs(&told).find(is_it) {
             Some(made) => self.follow(run, made, NodeKind::Artifact, edge_of(index, EdgeKind::Run), distance),
             None => Ok(()),
         }
     }
-}
-
-fn named(made: &Made) -> NamedDigest {
-    NamedDigest { algorithm: made.algorithm.to_owned(), value: made.digest.clone() }
 }
