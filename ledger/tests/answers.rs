@@ -48,6 +48,8 @@ mod order;
 mod impact;
 #[path = "answers/in_hand.rs"]
 mod in_hand;
+#[path = "answers/rollback_patch.rs"]
+mod rollback_patch;
 #[path = "answers/rollback.rs"]
 mod rollback;
 #[path = "answers/running.rs"]

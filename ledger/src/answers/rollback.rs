@@ -209,8 +209,11 @@ pub struct Restored {
     pub context_role: Option<InputRole>,
     /// Whether just this runs there now.
     pub in_place: bool,
-    /// Where its bytes are said to be.
+    /// Where its bytes are said to be, by anybody and at any time.
     pub places: Vec<String>,
+    /// Of these, where they were observed to come from when it ran: what a patch may name unread.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observed_places: Vec<String>,
     /// Where they are said to be gone from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<Gone>,

@@ -2,7 +2,8 @@
 //!
 //! What a patch can say is an image by digest and the place of a model; everything else that belongs together is named
 //! in it as left out, because a patch that says half of it silently would be taken for all of it. Promises the same bytes
-//! for the same plan, and none for several parts with shares of the traffic. (docs/ANSWERS.md)
+//! for the same plan, and none for several parts with shares of the traffic. Never names a place that somebody merely said
+//! to hold the bytes: whoever may register something could steer a rollback to bytes of their own. (docs/ANSWERS.md)
 
 use std::fmt::Write as _;
 
@@ -10,7 +11,7 @@ use lineal_schemas::vocabulary::deployment::ComponentRole;
 use serde_json::json;
 
 use super::{Restorable, Restored, RollbackPlan, check::registry};
-use crate::answers::print::component_in_its_role;
+use crate::answers::{print::component_in_its_role, recheck::RecheckState};
 
 /// In which form a patch is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +33,10 @@ pub enum PatchError {
     /// A canary.
     #[error("what to go back to has {0} parts with shares of the traffic: a patch cannot say that, write it by hand")]
     Parts(usize),
-    /// Nothing of it is an image or a model with an address.
-    #[error("nothing of what to go back to is an image with a digest or a model with an address: write it by hand")]
+    /// Nothing of it is an image or a model with an address that is known to hold it.
+    #[error(
+        "nothing of what to go back to is an image with a digest or a model with an address that is known to hold it: read the places with --check, or write it by hand"
+    )]
     NoPlace,
 }
 
@@ -87,21 +90,42 @@ impl<'p> Change<'p> {
 
 fn image(one: &Restored) -> Option<Image> {
     let digest = one.component.digests.iter().find(|digest| digest.algorithm == "sha256")?;
-    let place = one.places.iter().find_map(|place| registry(place).filter(|_found| place.starts_with("oci")));
-    let (host, repository) = place?;
+    let mut places = sure_places(one).into_iter().filter(|place| place.starts_with("oci"));
+    let (host, repository) = places.find_map(registry)?;
     Some(Image { repository: format!("{host}/{repository}"), digest: format!("sha256:{}", digest.value) })
 }
 
 /// An address that a model server in a cluster can load from; a file of somebody's machine is none.
 fn storage_uri(one: &Restored) -> Option<String> {
     const SCHEMES: [&str; 8] = ["s3", "gs", "hf", "https", "http", "oci", "oci+native", "pvc"];
-    let own = one.component.uri.iter().chain(&one.places);
-    let mut served = own.filter(|place| {
-        let scheme = place.split_once("://").map_or("", |(scheme, _rest)| scheme);
-        let is_gone = one.gone.iter().any(|gone| gone.uri == **place);
-        SCHEMES.contains(&scheme) && !is_gone
-    });
-    served.next().cloned()
+    let is_served = |place: &&str| SCHEMES.contains(&place.split_once("://").map_or("", |(scheme, _rest)| scheme));
+    sure_places(one).into_iter().find(is_served).map(str::to_owned)
+}
+
+/// The places that a patch may name, the surest first: what `--check` has just read and found to hold the bytes, what it was
+/// observed to run from, and what carries the digest itself. Never one that is gone, or that was found to hold other bytes.
+fn sure_places(one: &Restored) -> Vec<&str> {
+    let found = |state: RecheckState| one.checks.iter().filter(move |check| check.state == state);
+    let read = found(RecheckState::Rechecked).map(|check| &check.place);
+    let pinned = one.places.iter().filter(|place| is_pinned(one, place));
+    let all = read.chain(&one.observed_places).chain(pinned);
+    let is_wrong = |place: &str| {
+        one.gone.iter().any(|gone| gone.uri == place) || found(RecheckState::Mismatch).any(|check| check.place == place)
+    };
+    all.map(String::as_str).filter(|place| !is_wrong(place)).collect()
+}
+
+/// Whether a place is in a registry and under the component's own digest: then the registry has those bytes or none.
+fn is_pinned(one: &Restored, place: &str) -> bool {
+    let is_registry = ["oci://", "oci+native://"].iter().any(|scheme| place.starts_with(scheme));
+    let own = one.component.digests.iter().filter(|digest| digest.algorithm == "sha256");
+    is_registry && own.into_iter().any(|digest| place.ends_with(&format!("@sha256:{}", digest.value)))
+}
+
+/// What is to be said of a component that a patch could say, and does not.
+fn unsure(one: &Restored) -> Option<String> {
+    let is_said = matches!(one.component.role, ComponentRole::Image | ComponentRole::Model) && !one.places.is_empty();
+    is_said.then(|| format!("no place is known to hold it; `--check` reads what is said to: {}", one.places.join(", ")))
 }
 
 /// What every patch begins with: what it does, from which answer, and what it leaves out.
@@ -114,8 +138,10 @@ fn head(plan: &RollbackPlan, change: &Change<'_>) -> String {
     let context = (plan.context.state != Restorable::Yes)
         .then(|| format!("Context {}: {}", plan.context.state.as_str(), plan.context.reasons.join("; ")));
     let left_out = change.left_out.iter().filter(|one| !one.in_place);
-    let left_out =
-        left_out.map(|one| format!("Not in this patch, restore it too: {}", component_in_its_role(&one.component)));
+    let left_out = left_out.map(|one| {
+        let why = unsure(one).map_or_else(String::new, |why| format!(": {why}"));
+        format!("Not in this patch, restore it too: {}{why}", component_in_its_role(&one.component))
+    });
     for line in lines.into_iter().chain(context).chain(left_out) {
         writeln!(head, "# {}", line.replace(['\n', '\r'], " ")).unwrap_or_default();
     }
@@ -176,7 +202,8 @@ fn document(plan: &RollbackPlan, change: &Change<'_>) -> String {
     let images = change.images.iter().map(|image| json!({"repository": image.repository, "digest": image.digest}));
     let left_out = change.left_out.iter().map(|one| {
         let digests: Vec<String> = one.component.digests.iter().map(ToString::to_string).collect();
-        json!({"role": one.component.role, "name": one.component.name, "digests": digests, "inPlace": one.in_place})
+        let (component, why) = (&one.component, unsure(one));
+        json!({"role": component.role, "name": component.name, "digests": digests, "inPlace": one.in_place, "why": why})
     });
     let document = json!({
         "service": plan.service,

@@ -44,6 +44,7 @@ pub(super) fn all(
                 flagged: tainted.of(reader, &component.artifact)?,
                 share: share.clone().filter(|_share| sets.len() > 1),
                 checks: Vec::new(),
+                observed_places: observed(component).filter(|place| places.contains(place)).collect(),
                 component: state,
                 places,
                 gone,
@@ -95,11 +96,16 @@ fn in_place(reader: &mut Reader<'_>, component: &Component, now: &[ServedSet]) -
     Ok(false)
 }
 
+/// Where the bytes came from when it ran, as its observation says.
+fn observed(component: &Component) -> impl Iterator<Item = String> {
+    let own = component.artifact.uri.as_ref().map(ToString::to_string);
+    own.into_iter().chain(check::registry_place(&component.artifact))
+}
+
 /// Where the bytes are said to be, and where they are said to be gone from, in the order in which that happened.
 fn places(reader: &Reader<'_>, component: &Component, identity: &Identity) -> (Vec<String>, Vec<Gone>) {
     let (mut places, mut gone): (Vec<String>, Vec<Gone>) = (Vec::new(), Vec::new());
-    places.extend(component.artifact.uri.as_ref().map(ToString::to_string));
-    places.extend(check::registry_place(&component.artifact));
+    places.extend(observed(component));
     for told in identity.said.iter().filter(|told| reader.has_happened(told)) {
         match &told.payload {
             Payload::ArtifactDestroyed(destroyed) => {
