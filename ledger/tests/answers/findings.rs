@@ -205,6 +205,27 @@ fn an_evaluation_on_what_the_model_was_made_from_is_found() {
     assert!(finding.line.contains("ev-2"), "{}", finding.line);
 }
 
+/// A snapshot of features is data, as the gate has it: measured on what was learnt from, the number proves nothing.
+#[test]
+fn features_that_were_learnt_from_leak_as_other_data_do_and_a_tokenizer_does_not() {
+    for (role, leaks) in [("features", true), ("corpus", true), ("tokenizer", false), ("preprocessor", false)] {
+        let mut world = World::begin();
+        world.snapshot("dataset/wine/red", "red", "");
+        world.snapshot("dataset/wine/features", "features", "");
+        let data = format!(
+            r#"{{"runId":"run-1","job":{{"namespace":"wine","name":"train","kind":"train"}},"outputs":[{{"digest":{{"sha256":"DIGEST(weights-1)"}}}}],"inputs":[{{"artifact":{{"digest":{{"sha256":"DIGEST(red)"}}}},"role":"training"}},{{"artifact":{{"digest":{{"sha256":"DIGEST(features)"}}}},"role":"{role}","influence":"weights"}}]}}"#
+        );
+        world.send("trainer", "run.completed", "job/wine/train", &data);
+        ask(&mut world, &serving("weights-1"));
+        world.observe(SERVICE, &serving("weights-1"), "");
+        let measured = format!(
+            r#"{{"evaluationId":"ev-1","model":{{"digest":{{"sha256":"DIGEST(weights-1)"}}}},"inputs":[{{"artifact":{{"digest":{{"sha256":"DIGEST(features)"}}}},"role":"{role}"}}],"results":[{{"metric":"auc","value":"0.9"}}]}}"#
+        );
+        world.send("evaluator", "evaluation.completed", "model/wine/quality", &measured);
+        assert_eq!(rules(&world).contains(&Rule::EvaluatedOnTrainingData), leaks, "{role}");
+    }
+}
+
 /// The parts of a data set are measured on and trained on: what leaks is a part of what was used whole.
 #[test]
 fn a_part_leaks_where_the_whole_was_used_and_not_where_another_part_was() {

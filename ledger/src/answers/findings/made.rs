@@ -10,7 +10,7 @@ use std::{
 
 use lineal_schemas::vocabulary::{
     Payload,
-    artifact::{Artifact, Influence, Input, InputRole},
+    artifact::{Artifact, Influence, Input},
     deployment::{ComponentRole, ServedSet},
     flag::FlagSeverity,
     lineage::{Place, Relation},

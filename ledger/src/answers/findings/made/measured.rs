@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use lineal_schemas::strong::StrongDigest;
 
 use super::{
-    AnswerError, Draft, Edge, EdgeKind, Identity, Influence, Input, InputRole, MAX_EVIDENCE, Payload, Place, Reader,
+    AnswerError, Draft, Edge, EdgeKind, Identity, Influence, Input, MAX_EVIDENCE, Payload, Place, Reader,
     Relation, Rule, Told, Trace, named, strong,
 };
 use crate::answers::running::all_digests;
@@ -46,7 +46,8 @@ impl<'t> Ancestry<'t> {
     }
 }
 
-/// Evaluations on data that the model was made from: that very data, or a part of what was used whole.
+/// Evaluations on data that the model was made from: that very data, or a part of what was used whole. What is no data, such as
+/// a tokenizer, is used in training and in measuring, and that is as it should be.
 pub(super) fn leaks(
     reader: &mut Reader<'_>,
     identity: &Rc<Identity>,
@@ -58,7 +59,7 @@ pub(super) fn leaks(
     let mut drafts = Vec::new();
     for told in of_model(reader, identity) {
         let Payload::EvaluationCompleted(evaluation) = &told.payload else { continue };
-        for input in evaluation.inputs.iter().flatten().filter(|input| is_data(input)) {
+        for input in evaluation.inputs.iter().flatten().filter(|input| input.role.is_data()) {
             let mut edges = ancestry.edges(&strong(&input.artifact), |_relation| true);
             if edges.is_empty() {
                 for whole in wholes(reader, input)? {
@@ -88,19 +89,6 @@ fn of_model(reader: &Reader<'_>, identity: &Identity) -> Vec<Rc<Told>> {
         reader.has_happened(told) && identity.mentions(told).any(|mention| mention.relation == Relation::Subject)
     };
     identity.said.iter().filter(is_about).cloned().collect()
-}
-
-/// A tokenizer is used in training and in measuring, and that is as it should be.
-const fn is_data(input: &Input) -> bool {
-    matches!(
-        input.role,
-        InputRole::Test
-            | InputRole::Evaluation
-            | InputRole::Reference
-            | InputRole::Validation
-            | InputRole::Training
-            | InputRole::Calibration
-    )
 }
 
 /// The strong digests of each snapshot that has an input as one of its named parts.
