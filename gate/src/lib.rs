@@ -8,6 +8,7 @@
 
 pub mod exact;
 pub mod policy;
+pub mod age;
 pub mod history;
 pub mod memory;
 pub mod judge;

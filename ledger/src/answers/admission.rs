@@ -19,7 +19,7 @@ use lineal_schemas::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnswerError, EventRef,
+    AnswerError, EventRef, gate,
     graph::{Reader, Told},
 };
 
@@ -62,12 +62,19 @@ pub enum Gated {
     Undecided,
     /// No decision about it is on the record.
     NeverGated,
+    /// No decision about the service is on the record, and no policy speaks for it: the gate has no part in it.
+    NotCovered,
 }
 
 impl Gated {
     /// Whether it may run, as far as was decided.
     pub const fn may_run(self) -> bool {
         matches!(self, Self::Admitted | Self::Overridden)
+    }
+
+    /// Whether it is known not to be let in by a gate that has a say in it.
+    pub const fn is_missed(self) -> bool {
+        !self.may_run() && !matches!(self, Self::NotCovered)
     }
 }
 
@@ -95,7 +102,12 @@ pub struct SetAdmission {
 }
 
 /// The ledger's own decisions about one service that had happened, the last said first; of its last [`MAX_LAST`].
-pub(super) struct Decisions(Vec<Rc<Told>>);
+pub(super) struct Decisions {
+    service: String,
+    all: Vec<Rc<Told>>,
+    /// Whether the gate has a say in the service, once that was asked.
+    is_covered: Option<bool>,
+}
 
 /// What decisions say of one serving set: of each kind, the last said.
 #[derive(Default)]
@@ -120,17 +132,37 @@ impl Decisions {
             }
         }
         all.sort_by(|one, other| other.order().cmp(&one.order()));
-        Ok(Self(all))
+        Ok(Self { service: service.to_owned(), all, is_covered: None })
+    }
+
+    /// Whether a part of what serves was admitted: where nothing was decided, it also says whether the gate has a say there,
+    /// which it has where it was asked about the service or a policy speaks for it.
+    pub(super) fn admission(
+        &mut self,
+        reader: &mut Reader<'_>,
+        part: &ServedSet,
+        whole: &[ServedSet],
+    ) -> Result<SetAdmission, AnswerError> {
+        let admission = self.about_part(reader, part, whole)?.admission(reader);
+        if admission.gated != Gated::NeverGated {
+            return Ok(admission);
+        }
+        let is_covered = match self.is_covered {
+            Some(is_covered) => is_covered,
+            None => !self.is_empty() || gate::is_gated(reader, &self.service)?,
+        };
+        self.is_covered = Some(is_covered);
+        Ok(if is_covered { admission } else { SetAdmission { gated: Gated::NotCovered, ..admission } })
     }
 
     /// Whether the gate was never asked about the service.
     pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Each with what it says, the last said first.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Rc<Told>, &GateDecided)> {
-        self.0.iter().filter_map(|told| decided(told).map(|decided| (told, decided)))
+        self.all.iter().filter_map(|told| decided(told).map(|decided| (told, decided)))
     }
 
     /// What they say of just these serving sets.
@@ -194,7 +226,7 @@ impl Said {
         }
     }
 
-    /// Whether it was admitted, and by which decision.
+    /// Whether it was admitted, and by which decision; not whether the gate has a say where there is none.
     pub(super) fn admission(&self, reader: &Reader<'_>) -> SetAdmission {
         let counts = self.last().or(self.undecided.as_ref());
         let what = counts.and_then(|told| decided(told));

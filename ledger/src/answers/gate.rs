@@ -4,6 +4,7 @@
 //! runs, and never lets anything run: that is for whoever asks. (docs/GATE.md)
 
 use lineal_gate::{
+    age::is_behind,
     history::MAX_POLICIES,
     judge::{Asked, Question, is_spoken_for, judge},
     verdict::{Outcome, Verdict},
@@ -96,17 +97,14 @@ pub struct GateQuestion {
     pub policy: Asked,
 }
 
-/// So old may the last entry of a record be that goes on: two heartbeats, and a little.
-const MAX_AGE_MS: i64 = 25 * 60 * 1000;
-
 /// Why nothing can be decided about now: a record that stands still may lack the flag that would stop a model. Whoever asks
 /// about a moment is told of that moment.
 pub fn stale(view: &View, when: When) -> Result<Option<String>, AnswerError> {
     let asked = when.at.is_some() || when.known.is_some();
     let Some(last) = view.record.size().checked_sub(1).filter(|_last| !asked) else { return Ok(None) };
     let received = view.record.get(last)?.entry().received;
-    let is_old = when.now.as_millis().saturating_sub(received.as_millis()) > MAX_AGE_MS;
-    Ok(is_old.then(|| format!("the last entry was taken at {received}: has the ledger stopped?")))
+    Ok(is_behind(received, when.now)
+        .then(|| format!("the last entry was taken at {received}: has the ledger stopped?")))
 }
 
 /// Judges what is asked.
@@ -255,7 +253,8 @@ fn unknown(asked: &str) -> AnswerError {
 /// Whether a registered policy speaks for a service, or may.
 pub(super) fn is_gated(reader: &mut Reader<'_>, service: &str) -> Result<bool, AnswerError> {
     let Ok(service) = service.parse() else { return Ok(false) };
-    is_spoken_for(&mut Indexed::new(reader), &service)
+    // How flags and measurements are corrected has no part in it, and the answer that asks goes on reading as it did.
+    is_spoken_for(&mut Indexed::as_read(reader), &service)
 }
 
 /// Whether any policy had been registered.

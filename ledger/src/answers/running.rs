@@ -237,10 +237,10 @@ fn state(reader: &mut Reader<'_>, service: &str, tainted: &Tainted) -> Result<Op
         return Ok(Some(ended(reader, service, &newest)));
     };
     let mut serving_sets = Vec::new();
-    let decisions = Decisions::read(reader, service)?;
+    let mut decisions = Decisions::read(reader, service)?;
     for set in newest.sets() {
         let since = history.since(reader, |reader, seen| holds(reader, seen, set))?;
-        let admission = decisions.about_part(reader, set, newest.sets())?.admission(reader);
+        let admission = decisions.admission(reader, set, newest.sets())?;
         serving_sets.push(set_state(reader, set, since, admission)?);
     }
     let since = history.since(reader, |reader, seen| are_same(reader, seen, newest.sets()))?;

@@ -7,9 +7,9 @@ use super::*;
 
 /// The ledger's own decision about serving sets; `more` can hold further members.
 pub(crate) fn decide_sets(world: &World, service: &str, sets: &str, verdict: &str, more: &str) -> u64 {
-    let (document, at) = (hash("verdict"), world.clock.wall());
+    let (document, at, size) = (hash("verdict"), world.clock.wall(), world.view().record.size());
     let data = format!(
-        r#"{{"service":"{service}","servingSet":[{sets}],"verdict":"{verdict}","treeSize":1,"judgedAt":"{at}","document":"{document}"{more}}}"#
+        r#"{{"service":"{service}","servingSet":[{sets}],"verdict":"{verdict}","treeSize":{size},"judgedAt":"{at}","document":"{document}"{more}}}"#
     );
     let payload = Payload::parse("dev.lineal.gate.decided.v1", &world::filled(&data)).unwrap();
     world.clock.advance(1);
@@ -54,7 +54,9 @@ fn says(world: &World, words: &str) {
 
 #[test]
 fn what_runs_says_whether_it_was_admitted_and_by_which_decision() {
-    let world = World::deployed();
+    let mut world = World::deployed().with_approver();
+    says(&world, "never gated: no policy speaks for it");
+    gate::register(&mut world, "");
     says(&world, "NOT ADMITTED: never gated");
     let index = decide(&world, "weights-1", "undecided", "");
     says(&world, &format!("NOT ADMITTED: the gate could not decide (#{index})"));
@@ -98,10 +100,28 @@ fn whether_it_was_admitted_is_told_of_any_moment() {
     let now = world.clock.wall();
     let at = |at: Timestamp| answers::When { at: Some(at), ..now.into() };
     let known = |entry| answers::When { known: Some(answers::Known::Entry(entry)), ..now.into() };
-    assert_eq!(ask(at(before)), Gated::NeverGated);
+    assert_eq!(ask(at(before)), Gated::NotCovered);
     assert_eq!(ask(at(Timestamp::from_millis(before.as_millis() + 11_000))), Gated::Admitted);
     assert_eq!(ask(now.into()), Gated::Refused);
-    assert_eq!((ask(known(index - 1)), ask(known(index))), (Gated::NeverGated, Gated::Admitted));
+    assert_eq!((ask(known(index - 1)), ask(known(index))), (Gated::NotCovered, Gated::Admitted));
+}
+
+/// Whoever was never asked to let anything in has not refused it.
+#[test]
+fn what_no_policy_speaks_for_is_not_called_refused_and_is_not_admitted_either() {
+    let mut world = World::deployed().with_approver();
+    world.observe("service/vendor/other@eu-1/prod", &serving("weights-1"), "");
+    assert_eq!(gated(&world), [Gated::NotCovered, Gated::NotCovered]);
+    let answer = world.running().answer;
+    assert!(answer.ends_with("2 services run"), "{answer}");
+    gate::register(&mut world, "");
+    assert_eq!(gated(&world), [Gated::NotCovered, Gated::NeverGated], "the policy speaks for one of the two");
+    let answer = world.running().answer;
+    assert!(answer.ends_with("2 services run, 1 NOT ADMITTED"), "{answer}");
+    // Whoever asks the gate about a service has it judged there: then the parts that it was not asked about are missed.
+    decide_sets(&world, "service/vendor/other@eu-1/prod", &serving("weights-9"), "deny", "");
+    assert_eq!(gated(&world), [Gated::NeverGated, Gated::NeverGated]);
+    assert!(!Gated::NotCovered.may_run());
 }
 
 /// Each part has an answer of its own; what was allowed together was allowed part by part.
@@ -120,7 +140,7 @@ fn the_parts_of_a_canary_are_told_apart() {
     assert_eq!(gated(&world), [Gated::Admitted, Gated::Admitted], "which of the others was refused is not said");
     world.observe("service/wine/other@eu-1/prod", &serving("weights-1"), "");
     let answer = world.running().answer;
-    assert!(answer.ends_with("2 services run, 1 NOT ADMITTED"), "{answer}");
+    assert!(answer.ends_with("2 services run"), "the gate has no part in the other one: {answer}");
 }
 
 /// Whoever may deploy could say that a gate allowed it. What the ledger did not decide itself admits nothing.
@@ -134,5 +154,5 @@ fn what_others_say_that_a_gate_decided_admits_nothing() {
         serving("weights-1")
     );
     world.send("approver", "gate.decided", SERVICE, &data);
-    assert_eq!(gated(&world), [Gated::NeverGated]);
+    assert_eq!(gated(&world), [Gated::NotCovered]);
 }

@@ -60,6 +60,47 @@ fn what_runs_where_a_policy_speaks_and_the_gate_was_never_asked_is_high() {
     assert_ne!(one(&world, Rule::ObservedNeverAdmitted).id, id, "a finding of its own");
 }
 
+/// Whoever can have the ledger record a verdict about yesterday lets in what was flagged since.
+#[test]
+fn a_yes_about_a_record_of_long_before_is_high_and_a_prompt_one_is_nothing() {
+    let decision = |world: &World, size: u64, at: Timestamp| {
+        let data = format!(
+            r#"{{"service":"{SERVICE}","servingSet":[{}],"verdict":"allow","treeSize":{size},"judgedAt":"{at}","document":"{}"}}"#,
+            serving("weights-1"),
+            hash("verdict")
+        );
+        let payload = Payload::parse("dev.lineal.gate.decided.v1", &world::filled(&data)).unwrap();
+        let index = world.ledger.as_ref().unwrap().say(SERVICE, payload).unwrap();
+        world.ledger.as_ref().unwrap().wait_for_index();
+        index
+    };
+    let mut world = gated();
+    let (size, then) = (world.view().record.size(), world.clock.wall());
+    let left_out = world.observe(SERVICE, &serving("weights-1"), "");
+    world.clock.advance(25 * 60);
+    decision(&world, size, world.clock.wall());
+    assert!(rules(&world).is_empty(), "{}", findings(&world).to_text(Style::Plain));
+    world.clock.advance(1);
+    // What it left out had been on the record for longer.
+    let index = decision(&world, size, world.clock.wall());
+    let finding = one(&world, Rule::DecidedOnOldRecord);
+    assert_eq!((finding.severity, roles(&finding)), (Severity::High, vec!["decided", "observed"]));
+    assert_eq!(shown(&finding, "decided"), [index]);
+    assert!(finding.line.ends_with(&format!("by a verdict of the first {size} entries")), "{}", finding.line);
+    assert_eq!(left_out, size, "the first that it left out");
+    schemas::check("findings.v1.json", &findings(&world));
+    // All of the record, and a moment of long before.
+    world.clock.advance(1);
+    let size = world.view().record.size();
+    decision(&world, size, then);
+    let line = one(&world, Rule::DecidedOnOldRecord).line;
+    assert!(line.ends_with(&format!("by a verdict as of {then}")), "{line}");
+    world.clock.advance(1);
+    let size = world.view().record.size();
+    decision(&world, size, world.clock.wall());
+    assert!(rules(&world).is_empty(), "the newest counts");
+}
+
 #[test]
 fn where_no_policy_speaks_it_is_one_low_finding_an_environment() {
     let mut world = sound();

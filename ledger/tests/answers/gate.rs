@@ -229,6 +229,25 @@ fn a_verdict_under_a_misspelt_policy_is_not_recorded() {
     decision_on(&vendor, &undecided, "cli").unwrap();
 }
 
+/// A record that stands still may lack the flag that would stop a model: nothing is decided over it, whoever stopped it.
+#[test]
+fn a_record_whose_last_entry_is_older_than_25_minutes_decides_nothing_about_now() {
+    let mut world = eventful();
+    let stale = |world: &World, when: When| answers::gate::stale(&world.view(), when).unwrap();
+    let last = world.clock.wall();
+    assert_eq!(stale(&world, last.into()), None);
+    world.clock.advance(25 * 60);
+    assert_eq!(stale(&world, world.clock.wall().into()), None, "two heartbeats and a little are waited for");
+    world.clock.advance(1);
+    let now = world.clock.wall();
+    let why = stale(&world, now.into()).unwrap();
+    assert_eq!(why, format!("the last entry was taken at {last}: has the ledger stopped?"));
+    assert_eq!(stale(&world, When { at: Some(last), ..now.into() }), None, "a moment that it knows");
+    assert_eq!(stale(&world, When { known: Some(Known::Entry(6)), ..now.into() }), None);
+    world.observe(SERVICE, &serving("weights-1"), "");
+    assert_eq!(stale(&world, world.clock.wall().into()), None, "it goes on");
+}
+
 #[test]
 fn an_unknown_model_is_denied_with_the_reason_and_a_name_that_means_nothing_is_not_decided() {
     let world = eventful();

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use lineal_gate::age::is_behind;
 use lineal_schemas::vocabulary::{
     Payload,
     artifact::Artifact,
@@ -43,7 +44,8 @@ pub(super) fn rules(
         let said = decisions.about_part(reader, set, whole)?;
         let admission = said.admission(reader);
         match admission.gated {
-            Gated::Admitted => {}
+            // Whether a policy speaks is asked below, and only where it matters.
+            Gated::Admitted | Gated::NotCovered => {}
             Gated::Refused => refused(reader, live, set, &said, gathered)?,
             Gated::Overridden | Gated::OverrideEnded => overridden(reader, live, set, &said, gathered)?,
             Gated::Undecided => never(reader, live, set, said.undecided.as_ref(), gathered)?,
@@ -55,6 +57,7 @@ pub(super) fn rules(
         }
         if let Some(told) = said.last() {
             unregistered(reader, live, set, told, gathered)?;
+            behind(reader, live, set, told, gathered)?;
         }
     }
     Ok(())
@@ -154,6 +157,33 @@ fn glass(told: &Told) -> Option<&lineal_schemas::vocabulary::gate::GateOverride>
     decided(told).and_then(|decided| decided.overridden.as_ref())
 }
 
+/// A yes about a record as it was long before: what came since may be the flag that would have stopped it.
+fn behind(
+    reader: &mut Reader<'_>,
+    live: &Live,
+    set: &ServedSet,
+    told: &Rc<Told>,
+    gathered: &mut Gathered,
+) -> Result<(), AnswerError> {
+    let Some(decided) = decided(told).filter(|decided| may_run(decided)) else { return Ok(()) };
+    let (recorded, size) = (told.entry.received, decided.tree_size.get());
+    let Some(how) = (if decided.judged_at.timestamp().is_none_or(|judged| is_behind(judged, recorded)) {
+        Some(format!("as of {}", decided.judged_at))
+    } else if size < told.index && is_behind(reader.view().record.get(size)?.entry().received, recorded) {
+        Some(format!("of the first {size} entries"))
+    } else {
+        None
+    }) else {
+        return Ok(());
+    };
+    let (service, part) = (&live.service, part_named(reader, set)?);
+    let line = format!("{service}: {part} was admitted at {recorded} by a verdict {how}");
+    let mut draft = about_part(Rule::DecidedOnOldRecord, live, set, line);
+    draft.evidence = vec![("decided", told.clone()), live.observed()];
+    gathered.add(reader, draft);
+    Ok(())
+}
+
 /// A policy that came to the record after the first of the evaluations that it judged.
 fn unregistered(
     reader: &mut Reader<'_>,
@@ -227,7 +257,6 @@ pub(super) fn waiting(
     decisions: &Decisions,
     gathered: &mut Gathered,
 ) -> Result<(), AnswerError> {
-    let may_run = |decided: &GateDecided| decided.verdict == GateVerdict::Allow || decided.overridden.is_some();
     let Some((told, decided)) = decisions.all().find(|(_told, decided)| may_run(decided)) else { return Ok(()) };
     let from = told.when();
     if reader.moment().at.as_millis().saturating_sub(from.as_millis()) < GRACE_SECONDS * 1000 {
@@ -258,6 +287,10 @@ pub(super) fn waiting(
     draft.evidence.extend(newest.map(|seen| ("observed", seen.told)));
     gathered.add(reader, draft);
     Ok(())
+}
+
+fn may_run(decided: &GateDecided) -> bool {
+    decided.verdict == GateVerdict::Allow || decided.overridden.is_some()
 }
 
 /// Whether what was seen, or a part of it, is what a decision was about.

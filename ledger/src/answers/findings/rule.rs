@@ -66,6 +66,10 @@ rules! {
     AdmittedByOverride = "admitted-by-override", High,
         "a part of what was seen was denied, and runs because somebody broke the glass",
         "find the evidence that is missing, or put back what was admitted, before the time ends";
+    /// It was judged on what was known long before.
+    DecidedOnOldRecord = "decided-on-old-record", High,
+        "a live part was admitted by a verdict over the record as it was more than 25 minutes before",
+        "ask the gate again about it (`lineal gate --record`); find out who had an old record judged";
     /// A rollback was declared, and what it left is back.
     RollbackUndone = "rollback-undone", High,
         "a rollback was declared after the request that stands, and what that request asks for runs again",

@@ -34,6 +34,11 @@ pub(super) struct Indexed<'r, 'v> {
 impl<'r, 'v> Indexed<'r, 'v> {
     pub(super) fn new(reader: &'r mut Reader<'v>) -> Self {
         reader.take_corrections_of_their_own_alone();
+        Self::as_read(reader)
+    }
+
+    /// With corrections as the reader takes them: for what they have no part in.
+    pub(super) fn as_read(reader: &'r mut Reader<'v>) -> Self {
         Self { reader, identities: HashMap::new() }
     }
 

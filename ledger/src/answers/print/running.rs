@@ -25,7 +25,7 @@ pub(in crate::answers) fn line(running: &Running) -> String {
                     parts.push(format!("{} {what}", count(status)));
                 }
             }
-            let refused = services.iter().filter(|service| !may_run(service)).count();
+            let refused = services.iter().filter(|service| is_missed(service)).count();
             if refused > 0 {
                 parts.push(format!("{refused} NOT ADMITTED"));
             }
@@ -53,8 +53,8 @@ fn service_line(service: &ServiceState, running: &Running) -> String {
     line + &admitted(service) + &on_flagged(service)
 }
 
-fn may_run(service: &ServiceState) -> bool {
-    service.serving_sets.iter().all(|set| set.admission.gated.may_run())
+fn is_missed(service: &ServiceState) -> bool {
+    service.serving_sets.iter().any(|set| set.admission.gated.is_missed())
 }
 
 /// `, ADMITTED (#5, policy/payments/fraud-prod)`; part by part where they differ.
@@ -86,6 +86,7 @@ pub(super) fn admission(admission: &SetAdmission) -> String {
         }
         Gated::Undecided => format!("NOT ADMITTED: the gate could not decide ({by})"),
         Gated::NeverGated => "NOT ADMITTED: never gated".to_owned(),
+        Gated::NotCovered => "never gated: no policy speaks for it".to_owned(),
     }
 }
 
