@@ -45,7 +45,9 @@ pub struct Evidence {
     pub correctors: BTreeSet<String>,
     /// Whether that correction makes a measurement one of another model: then this is what was said first.
     pub is_moved: bool,
-    /// Whether it came under a key at a time at which somebody else may have had it.
+    /// A later correction under a key that somebody else may have had: it is not taken, and nobody knows whether it is true.
+    pub disputed_by: Option<EventDigest>,
+    /// Whether it, or something that corrects it, came under a key at a time at which somebody else may have had it.
     pub is_suspect: bool,
 }
 
@@ -53,6 +55,11 @@ impl Evidence {
     /// When it happened: as the producer says, but never after the ledger took it.
     pub fn when(&self) -> Timestamp {
         self.time.min(self.received)
+    }
+
+    /// Whether anybody said since that it is otherwise.
+    pub const fn is_corrected(&self) -> bool {
+        self.corrected_by.is_some() || self.disputed_by.is_some()
     }
 
     /// The order of what was said last: by time, and of the same time by source and number.
@@ -77,10 +84,53 @@ pub const fn is_corrected_by_its_own_alone(payload: &Payload) -> bool {
     )
 }
 
+/// A correction that counts for an event: those who signed it could all have said the event themselves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Correction<C> {
+    /// Which.
+    pub by: C,
+    /// What it puts in the event's place.
+    pub replacement: Payload,
+    /// Whether somebody else may have had a key of it when the ledger took it.
+    pub is_suspect: bool,
+}
+
+/// An event as its corrections leave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corrected<C> {
+    /// What it says.
+    pub payload: Payload,
+    /// The correction that is taken.
+    pub by: Option<C>,
+    /// Whether that one makes a measurement one of another model, so that the payload is what was said first.
+    pub is_moved: bool,
+    /// The newest correction that came after the one that is taken, and is in dispute.
+    pub disputed_by: Option<C>,
+}
+
+/// What becomes of an event by its corrections, of which the newest comes first.
+///
+/// The newest is taken. One under a key that somebody else may have had is not: a thief would make evidence better than it was.
+/// But it may be an honest one that makes it worse, so the event is in dispute, and no yes rests on what it says, until a newer
+/// correction settles it.
+pub fn corrected<C>(said: &Payload, newest_first: impl Iterator<Item = Correction<C>>) -> Corrected<C> {
+    let mut disputed_by = None;
+    for Correction { by, replacement, is_suspect } in newest_first {
+        if is_suspect {
+            disputed_by = disputed_by.or(Some(by));
+            continue;
+        }
+        let is_moved = moves(said, &replacement);
+        let payload = if is_moved { said.clone() } else { replacement };
+        return Corrected { payload, by: Some(by), is_moved, disputed_by };
+    }
+    Corrected { payload: said.clone(), by: None, is_moved: false, disputed_by }
+}
+
 /// Whether a correction takes a measurement away from the model that it was of.
 ///
 /// Then the gate leaves what was said first where it was, as an attempt without evidence.
-pub fn moves(said: &Payload, replacement: &Payload) -> bool {
+fn moves(said: &Payload, replacement: &Payload) -> bool {
     let Some(model) = measured(said) else { return false };
     let left: BTreeSet<Strong> = measured(replacement).into_iter().flat_map(strong).collect();
     strong(model).any(|digest| !left.contains(&digest))
@@ -140,6 +190,8 @@ pub struct State {
     pub sets: Vec<ServedSet>,
     /// The observation.
     pub event: EventDigest,
+    /// Whether it was corrected under a key that somebody else may have had: then it is not known what was seen.
+    pub is_disputed: bool,
 }
 
 /// What a state says at the moment.
@@ -196,6 +248,9 @@ pub const MAX_LAST: usize = 1000;
 /// How many policies of one owner are looked at to find the one that speaks for a service; of more, none is.
 pub const MAX_POLICIES: usize = 10_000;
 
+/// How many moments at which an environment was looked at are gone through for an end after one sighting.
+pub const MAX_INVENTORIES: usize = 10_000;
+
 /// Which event is wanted.
 pub type IsWanted<'w> = &'w mut dyn FnMut(&Evidence) -> bool;
 
@@ -207,12 +262,10 @@ pub type Wanted<'w> = Option<&'w mut dyn FnMut(&[ServedSet]) -> bool>;
 pub struct Used(BTreeSet<EventDigest>);
 
 impl Used {
-    /// Takes an event into account, with the correction that counts.
+    /// Takes an event into account, with the correction that counts and the one that is in dispute.
     pub fn put(&mut self, told: &Evidence) {
         self.put_digest(told.event);
-        if let Some(correction) = told.corrected_by {
-            self.put_digest(correction);
-        }
+        [told.corrected_by, told.disputed_by].into_iter().flatten().for_each(|correction| self.put_digest(correction));
     }
 
     /// Takes an event into account by its digest.

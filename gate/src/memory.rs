@@ -1,9 +1,11 @@
 //! A history in memory: one pass over a record, everything at hand.
 //!
 //! What the verifier judges from, and tests. Promises the answers of the ledger's index, made another way: events are looked
-//! through, not looked up, so that one bug can't both give a verdict and approve it. Never keeps what it is not told.
+//! through, not looked up, so that one bug can't both give a verdict and approve it; and that a verdict looks at what it asks
+//! for, however many corrections and observations there are beside that. Never keeps what it is not told.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet, HashMap},
     convert::Infallible,
     rc::Rc,
@@ -13,26 +15,29 @@ use lineal_schemas::{
     digest::{EventDigest, KeyId},
     entry::Entry,
     facts::Facts,
-    registry::{Enrolment, Registry},
+    registry::Registry,
     timestamp::Timestamp,
     vocabulary::{Payload, artifact::Artifact, lineage::Relation, values::Time},
 };
 
-use crate::history::{
-    Evidence, History, Identity, IsWanted, MAX_LAST, MAX_POLICIES, State, Strong, Wanted,
-    is_corrected_by_its_own_alone, moves, strong,
-};
+use crate::history::{Evidence, History, Identity, IsWanted, MAX_LAST, MAX_POLICIES, State, Strong, Wanted, strong};
 
 mod seen;
+mod told;
+
+use seen::Sightings;
 
 /// The events of a record, as they were admitted.
 #[derive(Debug, Default)]
 pub struct Memory {
     events: Vec<Kept>,
     by_digest: HashMap<EventDigest, usize>,
-    by_subject: BTreeMap<String, Vec<usize>>,
+    by_subject: BTreeMap<String, HashMap<&'static str, Vec<usize>>>,
+    /// Events that describe what has a digest or join it to another, or that some correction would have do so.
     by_artifact: HashMap<Strong, Vec<usize>>,
+    /// What corrects an event, the last said last.
     corrections: HashMap<EventDigest, Vec<usize>>,
+    sightings: Sightings,
     /// The entries that revoke a key, and since when somebody else may have had it.
     revocations: HashMap<KeyId, Vec<(u64, Option<Timestamp>)>>,
 }
@@ -68,6 +73,7 @@ impl Memory {
         match payload {
             Payload::InventoryObserved(inventory) => {
                 subjects.extend(inventory.services().map(|(service, _sets)| service.to_string()));
+                self.sightings.take_inventory(at, &facts.subject, inventory, facts.time);
             }
             Payload::RecordCorrected(correction) => corrected = Some(correction.corrects),
             Payload::KeyRevoked(revoked) => {
@@ -76,24 +82,62 @@ impl Memory {
             }
             _ => {}
         }
-        let digests: BTreeSet<Strong> =
-            payload.artifacts().iter().flat_map(|mention| strong(mention.artifact).collect::<Vec<_>>()).collect();
         for subject in subjects {
-            self.by_subject.entry(subject).or_default().push(at);
+            self.by_subject.entry(subject).or_default().entry(payload.name()).or_default().push(at);
+        }
+        let digest = facts.digest;
+        self.by_digest.insert(digest, at);
+        self.events.push(Kept { index, received, keys, facts });
+        self.find_by(at, None);
+        match corrected {
+            Some(corrected) => self.correct(corrected, at),
+            // What corrects it may have come first.
+            None => {
+                for correction in self.corrections.get(&digest).cloned().unwrap_or_default() {
+                    self.find_by(at, Some(correction));
+                }
+            }
+        }
+    }
+
+    fn correct(&mut self, corrected: EventDigest, correction: usize) {
+        let events = &self.events;
+        let order = |at: &usize| events.get(*at).map(Kept::order);
+        let known = self.corrections.entry(corrected).or_default();
+        let place = known.partition_point(|other| order(other) <= order(&correction));
+        known.insert(place, correction);
+        if let Some(at) = self.by_digest.get(&corrected).copied() {
+            self.find_by(at, Some(correction));
+        }
+    }
+
+    /// Has an event found by what it says, or by what a correction would have it say. Whether the correction counts is asked
+    /// when it is found.
+    fn find_by(&mut self, at: usize, correction: Option<usize>) {
+        let Some(kept) = self.events.get(at) else { return };
+        let replacement = correction.and_then(|correction| match &self.events.get(correction)?.facts.payload {
+            Ok(Payload::RecordCorrected(says)) => says.replacement(&kept.facts.kind).ok(),
+            _ => None,
+        });
+        let said = if correction.is_some() { replacement.as_ref() } else { kept.facts.payload.as_ref().ok() };
+        let Some(payload) = said else { return };
+        let mut digests = BTreeSet::new();
+        for mention in payload.artifacts() {
+            let own: Vec<Strong> = strong(mention.artifact).collect();
+            if own.len() > 1 || describes(mention.relation) {
+                digests.extend(own);
+            }
         }
         for digest in digests {
             self.by_artifact.entry(digest).or_default().push(at);
         }
-        if let Some(corrected) = corrected {
-            self.corrections.entry(corrected).or_default().push(at);
-        }
-        self.by_digest.insert(facts.digest, at);
-        self.events.push(Kept { index, received, keys, facts });
+        self.sightings.take(at, &kept.facts.subject, payload, (kept.facts.time, kept.received));
     }
 
     /// The record at a size, looked at from a moment, with the keys that were enrolled by then.
     pub fn at<'m>(&'m self, registry: &'m Registry, size: u64, moment: Timestamp) -> AtSize<'m> {
-        AtSize { memory: self, registry, size, moment, told: HashMap::new(), identities: HashMap::new() }
+        let (told, identities, looked_at) = (HashMap::new(), HashMap::new(), Cell::new(0));
+        AtSize { memory: self, registry, size, moment, told, identities, looked_at }
     }
 }
 
@@ -106,98 +150,23 @@ pub struct AtSize<'m> {
     moment: Timestamp,
     told: HashMap<usize, Rc<Evidence>>,
     identities: HashMap<Strong, Rc<Identity>>,
+    looked_at: Cell<u64>,
 }
 
-impl AtSize<'_> {
+impl<'m> AtSize<'m> {
+    /// How many events were looked at so far: what a verdict costs.
+    pub fn looked_at(&self) -> u64 {
+        self.looked_at.get()
+    }
+
     fn kept(&self, at: usize) -> Option<&Kept> {
+        self.looked_at.set(self.looked_at.get().saturating_add(1));
         self.memory.events.get(at).filter(|kept| kept.index < self.size)
     }
 
-    /// An event as corrections leave it.
-    fn told(&mut self, at: usize) -> Option<Rc<Evidence>> {
-        if let Some(told) = self.told.get(&at) {
-            return Some(told.clone());
-        }
-        let kept = self.kept(at)?;
-        let (payload, corrected_by) = match self.corrected(kept) {
-            Some((by, payload)) => (payload, Some(by)),
-            None => (kept.facts.payload.clone().ok()?, None),
-        };
-        let correction = corrected_by.and_then(|by| self.memory.by_digest.get(&by)).and_then(|at| self.kept(*at));
-        let is_moved = correction.is_some_and(|correction| match &correction.facts.payload {
-            Ok(Payload::RecordCorrected(says)) => {
-                says.replacement(&kept.facts.kind).is_ok_and(|replacement| moves(&payload, &replacement))
-            }
-            _ => false,
-        });
-        let signed = [Some(kept), correction];
-        let is_suspect = signed.into_iter().flatten().any(|kept| self.is_suspect(kept));
-        let producer = |keyid: &KeyId| self.registry.enrolment(keyid).map(|enrolment| enrolment.producer().to_owned());
-        let told = Rc::new(Evidence {
-            index: kept.index,
-            event: kept.facts.digest,
-            received: kept.received,
-            time: kept.facts.time,
-            source: kept.facts.source.clone(),
-            sequence: kept.facts.sequence,
-            subject: kept.facts.subject.clone(),
-            producers: kept.keys.iter().filter_map(producer).collect(),
-            is_ledgers: kept.facts.source == self.registry.ledger_source(),
-            payload,
-            corrected_by,
-            correctors: correction.iter().flat_map(|correction| &correction.keys).filter_map(producer).collect(),
-            is_moved,
-            is_suspect,
-        });
-        self.told.insert(at, told.clone());
-        Some(told)
-    }
-
-    /// Whether somebody else may have had a key of it when the ledger took it, as far as is known at the size.
-    fn is_suspect(&self, kept: &Kept) -> bool {
-        kept.keys.iter().any(|keyid| {
-            let mut revocations = self.memory.revocations.get(keyid).into_iter().flatten();
-            let last = revocations.rfind(|(index, _since)| *index < self.size);
-            last.and_then(|(_index, since)| *since).is_some_and(|since| kept.received >= since)
-        })
-    }
-
-    fn producers(&self, keys: &[KeyId]) -> BTreeSet<&str> {
-        keys.iter().filter_map(|keyid| self.registry.enrolment(keyid)).map(Enrolment::producer).collect()
-    }
-
-    /// The newest correction of an event whose signers could all have said that event themselves.
-    fn corrected(&self, kept: &Kept) -> Option<(EventDigest, Payload)> {
-        let payload = kept.facts.payload.as_ref().ok()?;
-        if matches!(payload, Payload::RecordCorrected(_)) {
-            return None;
-        }
-        let known = self.memory.corrections.get(&kept.facts.digest)?;
-        let mut all: Vec<&Kept> = known.iter().filter_map(|at| self.kept(*at)).collect();
-        all.retain(|correction| correction.facts.subject == kept.facts.subject);
-        all.sort_by(|one, other| one.order().cmp(&other.order()));
-        all.into_iter().rev().find_map(|correction| {
-            let Ok(Payload::RecordCorrected(says)) = &correction.facts.payload else { return None };
-            if !correction.keys.iter().all(|keyid| self.registry.may_say(keyid, payload, &kept.facts.subject)) {
-                return None;
-            }
-            let of_its_own = || self.producers(&correction.keys).is_subset(&self.producers(&kept.keys));
-            if is_corrected_by_its_own_alone(payload) && !of_its_own() {
-                return None;
-            }
-            let replacement = says.replacement(&kept.facts.kind).ok()?;
-            replacement.check_subject(&kept.facts.subject).ok()?;
-            let stays = moves(payload, &replacement);
-            Some((correction.facts.digest, if stays { payload.clone() } else { replacement }))
-        })
-    }
-
-    /// Events that mention a digest, or that are corrected so that they do.
+    /// Events that describe what has a digest or join it to another, as they are, or as corrections may leave them.
     fn mentioning(&mut self, digest: &Strong) -> Vec<Rc<Evidence>> {
-        let known = self.memory.by_artifact.get(digest).cloned().unwrap_or_default();
-        let mut places: BTreeSet<usize> = known.into_iter().collect();
-        let corrections: Vec<EventDigest> = self.memory.corrections.keys().copied().collect();
-        places.extend(corrections.iter().filter_map(|event| self.memory.by_digest.get(event)));
+        let places: BTreeSet<usize> = self.memory.by_artifact.get(digest).into_iter().flatten().copied().collect();
         places.into_iter().filter_map(|at| self.told(at)).collect()
     }
 
@@ -227,6 +196,12 @@ impl AtSize<'_> {
         identity.said = said.into_values().collect();
         identity.said.sort_by(|one, other| one.order().cmp(&other.order()));
         identity
+    }
+
+    /// The events about a subject of one type, in the order of the record.
+    fn of_type(&self, subject: &str, kind: &str) -> &'m [usize] {
+        let of_types = self.memory.by_subject.get(subject);
+        of_types.and_then(|types| types.get(kind)).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -268,9 +243,10 @@ impl History for AtSize<'_> {
     }
 
     fn about(&mut self, subject: &str, types: &[&str]) -> Result<Vec<Rc<Evidence>>, Infallible> {
-        let places = self.memory.by_subject.get(subject).cloned().unwrap_or_default();
-        let told = places.into_iter().filter_map(|at| self.told(at));
-        Ok(told.filter(|told| types.contains(&told.payload.name())).collect())
+        let mut places: Vec<usize> =
+            types.iter().flat_map(|kind| self.of_type(subject, kind).iter().copied()).collect();
+        places.sort_unstable();
+        Ok(places.into_iter().filter_map(|at| self.told(at)).collect())
     }
 
     fn last_about(
@@ -279,21 +255,24 @@ impl History for AtSize<'_> {
         kind: &str,
         wanted: IsWanted<'_>,
     ) -> Result<Option<Rc<Evidence>>, Infallible> {
-        let about = self.about(subject, &[kind])?;
-        Ok(about.into_iter().rev().take(MAX_LAST).find(|told| wanted(told)))
+        let mut told = self.of_type(subject, kind).iter().rev().filter_map(|at| self.told(*at)).take(MAX_LAST);
+        Ok(told.find(|told| wanted(told)))
     }
 
     fn subjects(&mut self, prefix: &str) -> Result<Vec<String>, Infallible> {
         let from = self.memory.by_subject.range(prefix.to_owned()..);
-        let below = from.take_while(|(subject, _places)| subject.starts_with(prefix));
-        let known = below.filter(|(_subject, places)| places.iter().any(|at| self.kept(*at).is_some()));
-        Ok(known.map(|(subject, _places)| subject.clone()).take(MAX_POLICIES + 1).collect())
+        let below = from.take_while(|(subject, _types)| subject.starts_with(prefix));
+        let is_known = |types: &HashMap<_, Vec<usize>>| {
+            types.values().filter_map(|places| places.first()).any(|at| self.kept(*at).is_some())
+        };
+        let known = below.filter(|(_subject, types)| is_known(types));
+        Ok(known.map(|(subject, _types)| subject.clone()).take(MAX_POLICIES + 1).collect())
     }
 
     fn state(&mut self, service: &str, wanted: Wanted<'_>) -> Result<Option<State>, Infallible> {
-        let states = seen::states(self, service);
-        let Some(wanted) = wanted else { return Ok(seen::newest(&states).cloned()) };
-        let mut complete = states.into_iter().filter(|seen| seen.is_whole);
-        Ok(complete.find(|seen| wanted(&seen.state.sets)).map(|seen| seen.state))
+        Ok(match wanted {
+            None => seen::newest(self, service),
+            Some(wanted) => seen::last(self, service, wanted),
+        })
     }
 }

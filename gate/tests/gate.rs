@@ -4,6 +4,8 @@
 
 #[path = "gate/numbers.rs"]
 mod numbers;
+#[path = "gate/many.rs"]
+mod many;
 #[path = "gate/evidence.rs"]
 mod evidence;
 #[path = "gate/people.rs"]

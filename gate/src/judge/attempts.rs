@@ -16,7 +16,10 @@ use lineal_schemas::vocabulary::{
     values::Table,
 };
 
-use super::{label, lineage::standing};
+use super::{
+    label,
+    lineage::{DISPUTED, standing},
+};
 use crate::{
     history::{Evidence, History, Identity, strong},
     policy::{Policy, Slice, is_from},
@@ -43,7 +46,7 @@ pub(super) struct Attempt {
     pub(super) id: String,
     pub(super) announced: Option<Rc<Evidence>>,
     pub(super) finished: Option<Rc<Evidence>>,
-    /// A result that is none of what was announced, and why: such an attempt has no evidence.
+    /// A result that is none of what was announced, or is in dispute, and why: such an attempt has no evidence.
     pub(super) strayed: Option<(Rc<Evidence>, String)>,
     pub(super) suite: Suite,
 }
@@ -137,6 +140,9 @@ impl Attempts {
             if result.is_moved {
                 (finished, strayed) =
                     (None, Some((result, "its result was corrected to one of another model".to_owned())));
+                other = other.filter(|_why| is_announced_other);
+            } else if result.disputed_by.is_some() {
+                (finished, strayed) = (None, Some((result, format!("its result {DISPUTED}"))));
                 other = other.filter(|_why| is_announced_other);
             } else if let Some(why) = other.take_if(|_why| !is_announced_other) {
                 (finished, strayed) = (None, Some((result, format!("finished otherwise than announced: {why}"))));

@@ -2,7 +2,7 @@
 
 use lineal_schemas::timestamp::Timestamp;
 
-use super::{Case, Model, lineage::CUT, result};
+use super::{Case, Model, result};
 use crate::{
     policy::Aggregate,
     verdict::{Outcome, RuleResult},
@@ -39,7 +39,8 @@ fn evidence(model: &Model) -> Vec<lineal_schemas::digest::EventDigest> {
     let attempts = model.attempts.counted.iter();
     let events = attempts.flat_map(super::attempts::Attempt::events);
     let retractions = model.attempts.retracted.iter().map(|(_attempt, by)| by);
-    events.chain(retractions).flat_map(|told| [Some(told.event), told.corrected_by]).flatten().collect()
+    let all = events.chain(retractions);
+    all.flat_map(|told| [Some(told.event), told.corrected_by, told.disputed_by]).flatten().collect()
 }
 
 /// `evaluation`: as many finished attempts as are asked for, and none that was announced only.
@@ -110,8 +111,8 @@ fn disjoint(_case: &Case, model: &Model) -> RuleResult {
     if data.is_empty() || says_nothing {
         return answer(Outcome::NoEvidence, "it is not said on which data it was measured".to_owned());
     }
-    if model.ancestry.is_cut {
-        return answer(Outcome::NoEvidence, CUT.to_owned());
+    if let Some(why) = model.ancestry.hidden() {
+        return answer(Outcome::NoEvidence, why.to_owned());
     }
     if !model.ancestry.is_made {
         return answer(Outcome::NoEvidence, "it is not known what it was made from".to_owned());
@@ -130,8 +131,8 @@ fn independent(_case: &Case, model: &Model) -> RuleResult {
         (Outcome::Fail, format!("{both} did both"))
     } else if !model.ancestry.is_made || trainers.is_empty() {
         (Outcome::NoEvidence, "no run says who trained it".to_owned())
-    } else if model.ancestry.is_cut {
-        (Outcome::NoEvidence, CUT.to_owned())
+    } else if let Some(why) = model.ancestry.hidden() {
+        (Outcome::NoEvidence, why.to_owned())
     } else if evaluators.is_empty() {
         (Outcome::NoEvidence, "nobody measured it".to_owned())
     } else {

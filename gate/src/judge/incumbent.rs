@@ -15,6 +15,7 @@ use super::{
     Model,
     attempts::{Attempt, Attempts},
     label,
+    lineage::DISPUTED,
 };
 use crate::{
     history::{Evidence, History, Identity, Standing, State, Used},
@@ -55,6 +56,7 @@ impl Incumbents {
         match state.standing {
             Standing::Unknown => return Ok(Self::Unknown("the next observation is overdue".to_owned(), state)),
             Standing::Partly => return Ok(Self::Unknown("only a part of what runs was seen".to_owned(), state)),
+            Standing::Runs | Standing::Ended if state.is_disputed => return Ok(Self::disputed(state)),
             Standing::Runs | Standing::Ended => {}
         }
         let own: Vec<Rc<Identity>> = candidates.iter().filter_map(|model| model.identity.clone()).collect();
@@ -63,9 +65,14 @@ impl Incumbents {
         }
         let mut is_another = |sets: &[ServedSet]| others(sets, &own).next().is_some();
         match history.state(service.as_str(), Some(&mut is_another))? {
+            Some(before) if before.is_disputed => Ok(Self::disputed(before)),
             Some(before) => Self::of(history, before, &own, policy),
             None => Ok(Self::None(Some(state))),
         }
+    }
+
+    fn disputed(state: State) -> Self {
+        Self::Unknown(format!("what was seen {DISPUTED}"), state)
     }
 
     fn of<H: History>(history: &mut H, state: State, own: &[Rc<Identity>], policy: &Policy) -> Result<Self, H::Error> {

@@ -29,7 +29,10 @@ use crate::{
 const MAX_NODES: usize = 20_000;
 
 /// What there is to say of a walk that was cut off.
-pub(super) const CUT: &str = "its ancestry is more than 20000 artifacts, and was not walked to its end";
+const CUT: &str = "its ancestry is more than 20000 artifacts, and was not walked to its end";
+
+/// What there is to say of what nobody knows to be true.
+pub(super) const DISPUTED: &str = "was corrected under a key that somebody else may have had";
 
 /// Everything that an artifact was made from.
 #[derive(Debug, Default)]
@@ -43,7 +46,9 @@ pub(super) struct Ancestry {
     /// Ends that are none, in words.
     unknown: Vec<String>,
     /// Whether there is more of it than was walked: then nothing can be said of what is missing.
-    pub(super) is_cut: bool,
+    is_cut: bool,
+    /// What on the way is in dispute: then there may be more of it than is known.
+    disputed: Option<String>,
     /// Where it was made elsewhere, in words.
     boundaries: Vec<String>,
     /// Whether a run says what made the artifact itself.
@@ -139,6 +144,10 @@ impl Ancestry {
         }
         for told in identity.said.iter().filter(|told| told.when() <= now) {
             let is_subject = identity.has(told, Relation::Subject);
+            if told.disputed_by.is_some() && is_origin(&told.payload) {
+                self.disputed.get_or_insert_with(|| format!("{name}: {} {DISPUTED}", told.payload.name()));
+                self.evidence.push(told.clone());
+            }
             match &told.payload {
                 Payload::RunCompleted(run) if identity.has(told, Relation::Output) => {
                     is_known = true;
@@ -186,6 +195,11 @@ impl Ancestry {
         next
     }
 
+    /// Why there may be more that it was made from than is known of, if there may.
+    pub(super) fn hidden(&self) -> Option<&str> {
+        if self.is_cut { Some(CUT) } else { self.disputed.as_deref() }
+    }
+
     /// Whether data are something that it was made from; a whole of which only another part was used is not.
     pub(super) fn has(&self, identity: &Identity) -> bool {
         identity.digests.iter().any(|digest| self.digests.contains(digest) && !self.wholes.contains(digest))
@@ -208,6 +222,11 @@ fn parts(identity: &Identity, now: Timestamp) -> Vec<(Artifact, Kind)> {
         }
     }
     parts
+}
+
+/// Whether an event says what something was made from.
+const fn is_origin(payload: &Payload) -> bool {
+    matches!(payload, Payload::RunCompleted(_) | Payload::DatasetSnapshotted(_) | Payload::ModelRegistered(_))
 }
 
 fn is_ancestry(input: &Input) -> bool {
@@ -285,11 +304,11 @@ pub(super) fn flags_rule(case: &Case) -> RuleResult {
             found.push(format!("{what} is flagged {}: {}", flagged.category, flagged.justification));
         }
     }
-    let is_cut = case.models.iter().chain(&case.others).any(|part| part.ancestry.is_cut);
-    let (outcome, got) = match (found.is_empty(), is_cut) {
+    let hidden = case.models.iter().chain(&case.others).find_map(|part| part.ancestry.hidden());
+    let (outcome, got) = match (found.is_empty(), hidden) {
         (false, _) => (Outcome::Fail, found.join("; ")),
-        (true, true) => (Outcome::NoEvidence, CUT.to_owned()),
-        (true, false) => (Outcome::Pass, "nothing flagged".to_owned()),
+        (true, Some(why)) => (Outcome::NoEvidence, why.to_owned()),
+        (true, None) => (Outcome::Pass, "nothing flagged".to_owned()),
     };
     let want = if refuses_warnings { "nothing flagged, not even as a warning" } else { "nothing flagged as an error" };
     RuleResult { evidence, ..result("flags", None, outcome, want.to_owned(), got) }
@@ -305,8 +324,8 @@ pub(super) fn lineage_rule(model: &Model, asked: &Lineage) -> RuleResult {
     if elsewhere && asked.boundary == OnBoundary::Refuse {
         return answer(Outcome::Fail, ancestry.boundaries.join("; "));
     }
-    if ancestry.is_cut {
-        return answer(Outcome::NoEvidence, CUT.to_owned());
+    if let Some(why) = ancestry.hidden() {
+        return answer(Outcome::NoEvidence, why.to_owned());
     }
     if ancestry.unknown.len() > usize::try_from(asked.unknown_inputs).unwrap_or(usize::MAX) {
         let more = ancestry.unknown.len().saturating_sub(SHOWN);

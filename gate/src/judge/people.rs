@@ -66,7 +66,7 @@ pub(super) fn approval_rule(case: &Case, model: &Model, asked: &Approval) -> Rul
         match &told.payload {
             Payload::ApprovalRefused(_) => no.push(producer.to_owned()),
             // Somebody else may have changed what it is about.
-            Payload::ApprovalGranted(_) if told.corrected_by.is_some() => {
+            Payload::ApprovalGranted(_) if told.is_corrected() => {
                 why.push(format!("that of {producer} was corrected: grant it again"));
             }
             Payload::ApprovalGranted(_) if excluded.contains(producer) => {
@@ -144,7 +144,7 @@ fn waivers<H: History>(history: &mut H, case: &Case, notes: &mut Vec<String>) ->
     let mut all = history.about(case.service.as_str(), &["waiver.granted"])?;
     all.retain(|told| {
         let Payload::WaiverGranted(granted) = &told.payload else { return false };
-        told.corrected_by.is_none() && told.when() <= now && granted.policy.as_str() == case.applied.policy.digest()
+        !told.is_corrected() && told.when() <= now && granted.policy.as_str() == case.applied.policy.digest()
     });
     for told in all.iter().filter(|told| told.is_suspect) {
         let note =
@@ -226,7 +226,7 @@ pub(super) fn roll_back<H: History>(
     let mut is_same = |told: &Evidence| {
         let Payload::GateDecided(decided) = &told.payload else { return false };
         told.is_ledgers
-            && told.corrected_by.is_none()
+            && !told.is_corrected()
             && told.when() <= case.now
             && decided.verdict == GateVerdict::Allow
             && has_just(&decided.serving_set, case, told.index)
@@ -235,7 +235,8 @@ pub(super) fn roll_back<H: History>(
         return Ok(());
     };
     let mut ran = |sets: &[ServedSet]| has_just(sets, case, allowed.index);
-    let Some(state) = history.state(case.service.as_str(), Some(&mut ran))? else { return Ok(()) };
+    let state = history.state(case.service.as_str(), Some(&mut ran))?;
+    let Some(state) = state.filter(|state| !state.is_disputed) else { return Ok(()) };
     used.put(&allowed);
     used.put_digest(state.event);
     let unmet: Vec<&str> =

@@ -103,14 +103,14 @@ fn registration<H: History>(
     text: &PolicyText,
 ) -> Result<Option<Rc<Evidence>>, H::Error> {
     let is_it = |told: &Rc<Evidence>| matches!(&told.payload, Payload::PolicyRegistered(registered) if registered.text == *text);
-    Ok(newest(history, name.as_str())?.filter(|told| is_it(told) && told.corrected_by.is_none() && !told.is_suspect))
+    Ok(newest(history, name.as_str())?.filter(|told| is_it(told) && !told.is_corrected() && !told.is_suspect))
 }
 
 fn read(told: Rc<Evidence>) -> Result<Applied, String> {
     let Payload::PolicyRegistered(registered) = &told.payload else {
         return Err(format!("{} is no registration of a policy", told.subject));
     };
-    if told.corrected_by.is_some() {
+    if told.is_corrected() {
         return Err(format!("{} was corrected after its registration: register it again", registered.policy));
     }
     if told.is_suspect {

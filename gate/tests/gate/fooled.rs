@@ -1,6 +1,7 @@
 //! Ways to fool a gate: each is a story of somebody who tries, and what the gate says.
 
 use lineal_gate::{
+    history::MAX_POLICIES,
     judge::Asked,
     verdict::Outcome::{Fail, NoEvidence, Pass},
 };
@@ -240,6 +241,134 @@ fn a_key_that_somebody_else_may_have_had_approves_nothing() {
     let text = format!("{HEAD}{APPROVAL}").parse().unwrap();
     let then = world.judged_at(&World::asked_about(file("new"), Asked::Text(text)), size, world.now());
     assert_eq!(rule(&then, "approval").outcome, Pass, "as it was known then");
+}
+
+/// From the next minute on somebody else may have the key; it becomes known when the story is over.
+fn stolen(world: &mut World, who: &str, story: impl FnOnce(&mut World)) {
+    let since = world.later(1);
+    story(world);
+    world.revoked(who, &since);
+}
+
+const DISPUTED: &str = "was corrected under a key that somebody else may have had";
+
+#[test]
+fn a_stolen_key_corrects_no_bad_result_into_a_good_one() {
+    let mut world = World::new();
+    let results = |results: Value| {
+        json!({"evaluationId": "ev", "model": file("new"), "harness": {"name": "evalkit"},
+            "inputs": [{"artifact": file("held-out"), "role": "evaluation"}], "results": results})
+    };
+    world.announced("ev", "new", "held-out");
+    let event = world.say("eval-team", "evaluation.completed", MODEL, results(bad()));
+    stolen(&mut world, "eval-team", |world| correct(world, "eval-team", MODEL, (event, results(good()))));
+    let verdict = world.verdict(AUC);
+    assert_eq!(got(&verdict, "evaluation"), (NoEvidence, format!("ev: its result {DISPUTED}").as_str()));
+    assert_eq!(rule(&verdict, "metric/auc").outcome, NoEvidence, "and no number: it may have been an honest one");
+    // The honest owner says under another key which of the two it is.
+    world.enrol(50, "eval-team", "evaluator");
+    correct(&mut world, "eval-team", MODEL, (event, results(json!([{"metric": "auc", "value": "0.93"}]))));
+    let verdict = world.verdict(AUC);
+    assert_eq!((rule(&verdict, "evaluation").outcome, rule(&verdict, "metric/auc").outcome), (Pass, Pass));
+}
+
+#[test]
+fn an_honest_correction_is_not_undone_by_a_stolen_key_either() {
+    let mut world = World::new().auc(json!("0.99"));
+    let event = world.finished("eval-team", "twice", "new", "held-out", good());
+    let results = |results: Value| {
+        json!({"evaluationId": "twice", "model": file("new"), "harness": {"name": "evalkit"},
+            "inputs": [{"artifact": file("held-out"), "role": "evaluation"}], "results": results})
+    };
+    correct(&mut world, "eval-team", MODEL, (event, results(bad())));
+    assert_eq!(rule(&world.verdict(AUC), "metric/auc").outcome, Fail);
+    stolen(&mut world, "eval-team", |world| correct(world, "eval-team", MODEL, (event, results(good()))));
+    assert_eq!(world.verdict(AUC).verdict, GateVerdict::Deny);
+}
+
+#[test]
+fn a_stolen_key_corrects_no_flag_and_no_refusal_away() {
+    let mut world = World::new().auc(json!("0.99"));
+    let event = flag(&mut world, "transactions", "poisoned");
+    let mild = json!({"artifact": file("elsewhere"), "category": "poisoned", "justification": "labels-flipped",
+        "knownSince": "2026-11-20T00:00:00Z"});
+    stolen(&mut world, "data-team", |world| {
+        correct(world, "data-team", "artifact/payments/transactions", (event, mild));
+    });
+    assert_eq!(rule(&world.verdict(AUC), "flags").outcome, Fail);
+    let no = json!({"service": SERVICE, "artifact": file("new"), "role": "model-risk"});
+    let event = world.say("second-risk", "approval.refused", SERVICE, no);
+    say_yes(&mut world, "risk-team", file("new"));
+    let other = json!({"service": SERVICE, "artifact": file("another"), "role": "model-risk"});
+    stolen(&mut world, "second-risk", |world| correct(world, "second-risk", SERVICE, (event, other)));
+    assert_eq!(got(&world.verdict(APPROVAL), "approval"), (Fail, "refused by second-risk"));
+}
+
+#[test]
+fn a_stolen_key_corrects_no_lineage_clean() {
+    let rules = format!("[lineage]\nreach = [\"dataset.snapshotted\"]\nunknown_inputs = 9\n{DISJOINT}");
+    let run = |data: &str| {
+        json!({"runId": "sly", "outputs": [file("sly")], "inputs": [{"artifact": file(data), "role": "training"}],
+            "job": {"namespace": "payments", "name": "train", "kind": "train"}})
+    };
+    let mut world = World::new();
+    world.data("dirty");
+    let event = world.say("train-team", "run.completed", "job/payments/train", run("dirty"));
+    world.measured("sly", "held-out", good());
+    assert_eq!(world.verdict_on(file("sly"), &rules).verdict, GateVerdict::Allow);
+    stolen(&mut world, "train-team", |world| {
+        correct(world, "train-team", "job/payments/train", (event, run("transactions")));
+    });
+    let verdict = world.verdict_on(file("sly"), &rules);
+    for name in ["flags", "lineage", "evaluation/disjoint"] {
+        let (outcome, found) = got(&verdict, name);
+        assert!(outcome == NoEvidence && found.ends_with(DISPUTED), "{name}: {outcome:?} {found}");
+    }
+    flag(&mut world, "dirty", "poisoned");
+    assert_eq!(rule(&world.verdict_on(file("sly"), &rules), "flags").outcome, Fail, "what was said first stands");
+}
+
+/// Whoever has the observer's key would say that something poor runs, which anything is better than.
+#[test]
+fn a_stolen_key_corrects_nothing_poor_into_what_runs() {
+    let rules =
+        "[incumbent]\nabsent = \"note\"\n[[metric]]\nname = \"auc\"\nbetter = \"higher\"\nmax_drop = \"0.005\"\n";
+    let mut world = World::new().auc(json!("0.80"));
+    world.trained("poor", &["transactions"]);
+    world.measured("poor", "held-out", bad());
+    let event = world.observed("old");
+    let poor = json!({"service": SERVICE, "servingSet": serving(file("poor")), "observedAt": world.later(0),
+        "observer": "agent", "complete": true});
+    assert_eq!(rule(&world.verdict(rules), "metric/auc").outcome, Fail);
+    stolen(&mut world, "agent", |world| correct(world, "agent", SERVICE, (event, poor)));
+    let verdict = world.verdict(rules);
+    let (outcome, found) = got(&verdict, "metric/auc");
+    assert!(outcome == NoEvidence && found.contains(DISPUTED), "{outcome:?} {found}");
+    assert!(verdict.inputs.contains(&event));
+}
+
+#[test]
+fn more_policies_than_are_looked_at_leave_it_undecided_until_one_is_asked_for_by_name() {
+    let mut world = World::new().auc(json!("0.99"));
+    world.registered(&format!("{HEAD}{AUC}"));
+    let other = |at: usize| {
+        let name = format!("policy/payments/other-{at:05}");
+        let text = format!("schema = 1\nname = \"{name}\"\napplies = {{ service = \"service/payments/other\" }}\n");
+        (name.clone(), json!({"policy": name, "text": text}))
+    };
+    for at in 1..MAX_POLICIES {
+        let (name, data) = other(at);
+        world.say("risk-team", "policy.registered", &name, data);
+    }
+    let question = World::asked_about(file("new"), Asked::Registered);
+    assert_eq!(world.judged(&question).verdict, GateVerdict::Allow, "{MAX_POLICIES} are looked at");
+    let (name, data) = other(MAX_POLICIES);
+    world.say("risk-team", "policy.registered", &name, data);
+    let verdict = world.judged(&question);
+    assert_eq!(verdict.verdict, GateVerdict::Undecided);
+    assert!(verdict.notes[0].starts_with("more than 10000 policies of payments are not all"), "{:?}", verdict.notes);
+    let named = Asked::Named("policy/payments/fraud-prod".parse().unwrap());
+    assert_eq!(world.judged(&World::asked_about(file("new"), named)).verdict, GateVerdict::Allow);
 }
 
 #[test]

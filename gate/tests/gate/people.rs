@@ -183,6 +183,20 @@ fn what_was_admitted_and_ran_may_come_back_and_the_verdict_says_so() {
     assert_eq!(world.verdict_on(file("new"), BACK).verdict, GateVerdict::Deny, "another model");
 }
 
+/// A verdict as it was at a moment knows nothing of a decision of later, though the record has it by now.
+#[test]
+fn what_is_allowed_later_is_no_way_back_at_a_moment_before() {
+    let mut world = World::new();
+    world.measured("old", "held-out", json!([{"metric": "auc", "value": "0.10"}]));
+    world.observed("new");
+    let before = world.now();
+    decided(&mut world, "ledger", "allow");
+    let text = format!("{HEAD}{BACK}").parse().unwrap();
+    let question = World::asked_about(file("old"), Asked::Text(text));
+    assert_eq!(world.judged_at(&question, world.size(), before).verdict, GateVerdict::Deny);
+    assert_eq!(world.judged_at(&question, world.size(), world.now()).verdict, GateVerdict::Allow);
+}
+
 #[test]
 fn what_is_flagged_since_does_not_come_back() {
     let mut world = World::new();

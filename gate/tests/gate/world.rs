@@ -104,7 +104,8 @@ impl World {
         world
     }
 
-    fn enrol(&mut self, seed: u8, producer: &str, role: &str) {
+    /// Gives a producer another key, which signs from now on.
+    pub(crate) fn enrol(&mut self, seed: u8, producer: &str, role: &str) {
         let key = SecretKey::from_seed([seed; 32]).unwrap();
         let types: Vec<&str> = TYPES.iter().map(|rule| rule.name).collect();
         let enrolled = json!({"keyid": key.keyid(), "publicKey": key.public().to_pem(), "producer": producer,
@@ -254,6 +255,15 @@ impl World {
     pub(crate) fn judged_at(&self, question: &Question, size: u64, moment: Timestamp) -> Verdict {
         let Ok(verdict) = judge(&mut self.memory.at(&self.registry, size, moment), question);
         verdict
+    }
+
+    /// How many events a verdict looks at, made when the record had that size: an entry a minute.
+    pub(crate) fn looked_at(&self, question: &Question, size: u64) -> u64 {
+        let minutes = i64::try_from(size).unwrap() - 1;
+        let moment = Timestamp::from_millis(BEGIN + minutes * 60_000);
+        let mut history = self.memory.at(&self.registry, size, moment);
+        let Ok(_verdict) = judge(&mut history, question);
+        history.looked_at()
     }
 
     pub(crate) fn size(&self) -> u64 {

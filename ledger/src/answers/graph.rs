@@ -54,6 +54,10 @@ pub(super) struct Told {
     pub(super) time: Timestamp,
     pub(super) payload: Payload,
     pub(super) corrected_by: Option<u64>,
+    /// Where corrections are taken as the gate does: a later one that is in dispute.
+    pub(super) disputed_by: Option<u64>,
+    /// The same: whether the correction makes a measurement one of another model.
+    pub(super) is_moved: bool,
 }
 
 impl Told {
@@ -201,14 +205,16 @@ impl<'v> Reader<'v> {
     /// What an event says, corrected where a correction counts.
     fn tell(&mut self, index: u64, stored: Stored) -> Result<Option<Told>, AnswerError> {
         let Some((entry, facts)) = stored else { return Ok(None) };
-        let (payload, corrected_by) = match self.corrected(&facts)? {
-            Some((by, replacement)) => (Ok(replacement), Some(by)),
-            None => (facts.payload, None),
-        };
+        let corrected = self.corrected(&facts)?;
+        let (corrected_by, disputed_by, is_moved) =
+            corrected.as_ref().map_or((None, None, false), |found| (found.by, found.disputed_by, found.is_moved));
+        let payload = corrected.map_or(facts.payload, |found| Ok(found.payload));
         let Ok(payload) = payload else { return Ok(None) };
         let Facts { kind, subject, time, source, sequence, .. } = facts;
         let kind = lineal_schemas::event::name_of(&kind).unwrap_or(&kind).to_owned();
-        Ok(Some(Told { index, entry, source, sequence, kind, subject, time, payload, corrected_by }))
+        let told =
+            Told { index, entry, source, sequence, kind, subject, time, payload, corrected_by, disputed_by, is_moved };
+        Ok(Some(told))
     }
 
     /// Entries about a subject with their types, in the order of the record.

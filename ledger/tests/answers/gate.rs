@@ -50,7 +50,7 @@ pub(crate) fn register(world: &mut World, rules: &str) {
     world.send("approver", "policy.registered", "policy/wine/prod", &data);
 }
 
-fn say(world: &mut World, name: &str, model: &str, more: &str) -> EventDigest {
+pub(crate) fn say(world: &mut World, name: &str, model: &str, more: &str) -> EventDigest {
     let data = format!(r#"{{"service":"{SERVICE}","artifact":{{"digest":{{"sha256":"DIGEST({model})"}}}}{more}}}"#);
     world.send_event("approver", name, SERVICE, &data).1
 }
@@ -110,7 +110,7 @@ fn passed(world: &World, memory: &Memory, like: &Decision, asked: Asked) -> Deci
 }
 
 /// How often each verdict is given, by index and pass alike, at every size.
-fn alike(world: &World, models: &[&str]) -> std::collections::BTreeMap<GateVerdict, usize> {
+pub(crate) fn alike(world: &World, models: &[&str]) -> std::collections::BTreeMap<GateVerdict, usize> {
     let memory = memory(world);
     let mut verdicts = std::collections::BTreeMap::new();
     for index in 6..world.view().record.size() {
@@ -124,6 +124,17 @@ fn alike(world: &World, models: &[&str]) -> std::collections::BTreeMap<GateVerdi
         }
     }
     verdicts
+}
+
+/// The index and one pass give the same bytes about now, too.
+pub(crate) fn alike_now(world: &World, models: &[&str]) {
+    let memory = memory(world);
+    for model in models {
+        let gate = ask(world, model, world.clock.wall());
+        let other = passed(world, &memory, &gate.document, Asked::Registered);
+        let spelled = |verdict: &Decision| String::from_utf8(verdict.bytes().unwrap()).unwrap();
+        assert_eq!(spelled(&gate.document), spelled(&other), "{model}");
+    }
 }
 
 #[test]

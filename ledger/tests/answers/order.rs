@@ -101,6 +101,13 @@ fn surroundings(at: impl Fn(i64) -> Timestamp) -> Vec<Event> {
             r#"{{"environment":"environment/eu-1/prod","observedAt":"{at}","observer":"agent","complete":true,"services":[{listed}],"part":{{"number":{number},"of":2}}}}"#
         )
     };
+    // Others who look at the same moments, all of it by themselves: at one they see another set, at the other the same.
+    let alone = |seconds: i64, observer: &str, listed: &str| {
+        let at = at(seconds);
+        format!(
+            r#"{{"environment":"environment/eu-1/prod","observedAt":"{at}","observer":"{observer}","complete":true,"services":[{listed}]}}"#
+        )
+    };
     let other = format!(r#"{{"service":"service/wine/other","servingSet":[{}]}}"#, serving("weights-1"));
     let listed = format!(r#"{{"service":"service/wine/quality","servingSet":[{}]}}"#, serving("weights-2"));
     let touched = format!(r#"{{"incident":"incident/wine/INC-7","services":["{SERVICE}"]}}"#);
@@ -115,6 +122,10 @@ fn surroundings(at: impl Fn(i64) -> Timestamp) -> Vec<Event> {
         ("second", 0, whole, place, inventory(65, 2, &listed)),
         ("observer", 97, whole, place, inventory(82, 1, &other)),
         ("second", 1, whole, place, inventory(82, 2, "")),
+        ("second", 2, whole, place, alone(65, "alpha", &listed.replace("weights-2", "weights-1"))),
+        ("second", 3, whole, place, alone(82, "alpha", &other)),
+        ("observer", 98, whole, place, alone(82, "bravo", &other)),
+        ("second", 4, whole, place, alone(82, "charlie", &other)),
         ("deployer", 76, "incident.opened", incident, touched),
         ("deployer", 98, "incident.closed", incident, over.to_owned()),
     ]
@@ -248,6 +259,7 @@ fn arrive(base: &World, said: &Said, picks: &[usize], end: i64) -> Vec<Value> {
     world.clock.advance(left(&world) - 1000);
     decided_after(&world);
     world.clock.advance(left(&world));
+    gate::alike_now(&world, &["weights-1", "weights-2", "weights-3"]);
     answers_of(&world)
 }
 

@@ -9,14 +9,10 @@ use std::{
 };
 
 use lineal_gate::history::{
-    Evidence, History, Identity, IsWanted, MAX_LAST, MAX_POLICIES, Standing, State, Strong, Wanted, moves, strong,
+    Evidence, History, Identity, IsWanted, MAX_LAST, MAX_POLICIES, Standing, State, Strong, Wanted, strong,
 };
 use lineal_schemas::{
-    digest::EventDigest,
-    event::type_of,
-    strong::StrongDigest,
-    timestamp::Timestamp,
-    vocabulary::{Payload, artifact::Artifact},
+    digest::EventDigest, strong::StrongDigest, timestamp::Timestamp, vocabulary::artifact::Artifact,
 };
 
 use crate::answers::{
@@ -56,10 +52,9 @@ impl<'r, 'v> Indexed<'r, 'v> {
 
     fn evidence(&mut self, told: &Told) -> Result<Rc<Evidence>, AnswerError> {
         let (_when, source, sequence) = told.order();
-        let correction = match told.corrected_by {
-            Some(index) => self.reader.told(index)?,
-            None => None,
-        };
+        let mut at = |index: Option<u64>| index.map_or(Ok(None), |index| self.reader.told(index));
+        let (correction, disputing) = (at(told.corrected_by)?, at(told.disputed_by)?);
+        let others = [&correction, &disputing];
         Ok(Rc::new(Evidence {
             index: told.index,
             event: told.entry.event,
@@ -72,8 +67,9 @@ impl<'r, 'v> Indexed<'r, 'v> {
             is_ledgers: source == self.reader.registry().ledger_source(),
             payload: told.payload.clone(),
             corrected_by: correction.as_ref().map(|correction| correction.entry.event),
-            is_moved: correction.as_ref().is_some_and(|correction| is_moved(told, &correction.payload)),
-            is_suspect: self.is_suspect(told) || correction.as_ref().is_some_and(|told| self.is_suspect(told)),
+            is_moved: told.is_moved,
+            disputed_by: disputing.as_ref().map(|correction| correction.entry.event),
+            is_suspect: self.is_suspect(told) || others.into_iter().flatten().any(|told| self.is_suspect(told)),
             correctors: correction.as_ref().map(|correction| self.producers(correction)).unwrap_or_default(),
         }))
     }
@@ -96,14 +92,9 @@ impl<'r, 'v> Indexed<'r, 'v> {
             Sure::Unknown(_) => Standing::Unknown,
             Sure::Ended(_) => Standing::Ended,
         };
-        State { standing, sets: seen.sets().to_vec(), event: seen.told.entry.event }
+        let is_disputed = seen.told.disputed_by.is_some();
+        State { standing, sets: seen.sets().to_vec(), event: seen.told.entry.event, is_disputed }
     }
-}
-
-/// Whether a correction of a measurement makes it one of another model.
-fn is_moved(told: &Told, correction: &Payload) -> bool {
-    let Payload::RecordCorrected(says) = correction else { return false };
-    says.replacement(&type_of(&told.kind)).is_ok_and(|replacement| moves(&told.payload, &replacement))
 }
 
 impl History for Indexed<'_, '_> {

@@ -7,7 +7,9 @@ use std::{
     rc::Rc,
 };
 
-use lineal_gate::history::{is_corrected_by_its_own_alone, moves};
+use lineal_gate::history::{
+    Corrected, Correction as Counting, corrected as by_corrections, is_corrected_by_its_own_alone,
+};
 use lineal_schemas::{
     digest::{EventDigest, KeyId},
     facts::Facts,
@@ -16,12 +18,13 @@ use lineal_schemas::{
     vocabulary::{Payload, ledger::RecordCorrected},
 };
 
-use super::{Reader, stored};
+use super::{Reader, signer, stored};
 use crate::answers::AnswerError;
 
 /// A correction as it was said.
 pub(super) struct Correction {
     index: u64,
+    received: Timestamp,
     order: (Timestamp, String, u64),
     keys: Vec<KeyId>,
     payload: RecordCorrected,
@@ -31,13 +34,15 @@ pub(super) struct Correction {
 pub(super) type Corrections = BTreeMap<EventDigest, Vec<Correction>>;
 
 impl Reader<'_> {
-    /// The newest correction of an event that counts, and what it puts in its place.
-    pub(super) fn corrected(&mut self, facts: &Facts) -> Result<Option<(u64, Payload)>, AnswerError> {
+    /// An event as the corrections that count leave it; nothing where there is none. The newest is taken, and read as the gate
+    /// does what the gate's rule says.
+    pub(super) fn corrected(&mut self, facts: &Facts) -> Result<Option<Corrected<u64>>, AnswerError> {
         let payload = match &facts.payload {
             Ok(Payload::RecordCorrected(_)) | Err(_) => return Ok(None),
             Ok(payload) => payload,
         };
         let corrections = self.corrections_about(&facts.subject)?;
+        let mut counting = Vec::new();
         for correction in corrections.get(&facts.digest).into_iter().flatten().rev() {
             if !correction.keys.iter().all(|keyid| self.registry.may_say(keyid, payload, &facts.subject)) {
                 continue;
@@ -49,13 +54,28 @@ impl Reader<'_> {
             if let Ok(replacement) = correction.payload.replacement(&facts.kind)
                 && replacement.check_subject(&facts.subject).is_ok()
             {
-                if self.is_strict && moves(payload, &replacement) {
-                    return Ok(Some((correction.index, payload.clone())));
+                let by = correction.index;
+                if !self.is_strict {
+                    return Ok(Some(Corrected {
+                        payload: replacement,
+                        by: Some(by),
+                        is_moved: false,
+                        disputed_by: None,
+                    }));
                 }
-                return Ok(Some((correction.index, replacement)));
+                let is_suspect = self.is_suspect(correction);
+                counting.push(Counting { by, replacement, is_suspect });
+                if !is_suspect {
+                    break;
+                }
             }
         }
-        Ok(None)
+        Ok((!counting.is_empty()).then(|| by_corrections(payload, counting.into_iter())))
+    }
+
+    /// Whether somebody else may have had a key of a correction when the ledger took it.
+    fn is_suspect(&self, correction: &Correction) -> bool {
+        correction.keys.iter().any(|keyid| signer(&self.registry, *keyid, correction.received).suspect)
     }
 
     /// Reads what follows as the gate does: what speaks against a model is corrected by those who said it alone.
@@ -95,8 +115,9 @@ impl Reader<'_> {
                 && let Ok(Payload::RecordCorrected(payload)) = facts.payload
             {
                 let keys = entry.signatures.iter().map(|signature| signature.keyid).collect();
-                let order = (facts.time.min(entry.received), facts.source, facts.sequence);
-                let correction = Correction { index, order, keys, payload: *payload };
+                let received = entry.received;
+                let order = (facts.time.min(received), facts.source, facts.sequence);
+                let correction = Correction { index, received, order, keys, payload: *payload };
                 corrections.entry(correction.payload.corrects).or_default().push(correction);
             }
         }

@@ -3,20 +3,24 @@
 //! Promises that absence takes an inventory that says of itself that all was seen, with every part of it on the record and
 //! none of them erased: what was seen in part proves nothing of the rest. What is absent has ended until it is seen again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
+use lineal_gate::history::MAX_INVENTORIES;
 use lineal_schemas::{timestamp::Timestamp, vocabulary::Payload};
 
 use crate::{
-    answers::{AnswerError, graph::Reader},
+    answers::{
+        AnswerError,
+        graph::{Reader, Told},
+    },
     index::{
         inventories::{Part, Parts},
         seen::Glimpse,
     },
 };
-
-/// The most inventories without an end to them that are looked at after one sighting.
-const MAX_INVENTORIES: usize = 10_000;
 
 /// The environment that a service is in.
 pub(super) fn place(service: &str) -> Option<String> {
@@ -44,10 +48,17 @@ pub(super) fn first(
         if before.is_some_and(|before| at >= before) {
             break;
         }
+        // Of several who looked at one moment, the events say which is first, and not who looked.
+        let mut first: Option<(Rc<Told>, Glimpse)> = None;
         for whole in wholes(&parts) {
-            if let Some(gone) = does_not_list(reader, &whole, at, service)?.filter(|gone| gone.at > after) {
-                return Ok(Some(gone));
+            let Some((told, gone)) = does_not_list(reader, &whole, at, service)? else { continue };
+            let is_before = |(other, known): &(Rc<Told>, Glimpse)| told.order_at(gone.at) < other.order_at(known.at);
+            if gone.at > after && first.as_ref().is_none_or(is_before) {
+                first = Some((told, gone));
             }
+        }
+        if let Some((_told, gone)) = first {
+            return Ok(Some(gone));
         }
         last = at;
     }
@@ -80,17 +91,18 @@ fn does_not_list(
     indices: &[u64],
     at: Timestamp,
     service: &str,
-) -> Result<Option<Glimpse>, AnswerError> {
-    let mut last_received = Timestamp::MIN;
+) -> Result<Option<(Rc<Told>, Glimpse)>, AnswerError> {
+    let (mut last_received, mut first) = (Timestamp::MIN, None);
     for index in indices {
         let Some(told) = reader.told(*index)? else { return Ok(None) };
         let Payload::InventoryObserved(inventory) = &told.payload else { return Ok(None) };
-        // What a correction moved to another time or made incomplete proves nothing here.
+        // What a correction moved to another time or made incomplete proves nothing here, and neither does one in dispute.
         let is_there = inventory.observed_at.timestamp().unwrap_or(told.time) == at;
-        if !is_there || !inventory.complete || inventory.listed(service).is_some() {
+        if !is_there || !inventory.complete || told.disputed_by.is_some() || inventory.listed(service).is_some() {
             return Ok(None);
         }
         last_received = last_received.max(told.entry.received);
+        first.get_or_insert(told);
     }
-    Ok(indices.first().map(|first| Glimpse::end(*first, at.min(last_received))))
+    Ok(first.map(|first| (first.clone(), Glimpse::end(first.index, at.min(last_received)))))
 }
