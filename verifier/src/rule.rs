@@ -92,6 +92,7 @@ rules! {
     NoEntries "no-entries" Undecided "the record has entries";
     VerdictDiffers "verdict-differs" Fails "a decision of the gate is what its policy and the record at its size and moment give again";
     VerdictUnchecked "verdict-unchecked" Undecided "every event that a decision of the gate can rest on is there, so that it can be made again";
+    VerdictBehind "verdict-behind" Warns "a decision of the gate is about the record and the moment at which it was recorded, or at most 25 minutes before";
     IdTwice "id-twice" Warns "no two events have the same `id` (compared by 80 bits of its SHA-256)";
     RollbackUnfounded "rollback-unfounded" Warns "what a declared rollback restores is an earlier deployment event of its service";
     RollbackDiffers "rollback-differs" Warns "the data context of a declared rollback is that of what it restores, role by role";

@@ -4,9 +4,13 @@
 //! A record without decisions is read once, and nothing of it is kept. Never looks at what an index says: events are looked
 //! through. (docs/GATE.md)
 
-use std::io::{BufRead, BufReader};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{BufRead, BufReader},
+};
 
 use lineal_gate::{
+    age::is_behind,
     judge::{Asked, Question, judge},
     memory::Memory,
     verdict::Verdict,
@@ -34,7 +38,8 @@ pub(crate) struct Made {
 /// Makes every decision again that a checkpoint covers.
 pub(crate) fn check(record: &Record, registry: &Registry, decisions: &[Made], findings: &mut Findings) {
     let Some(last) = decisions.iter().map(|decision| decision.index).max() else { return };
-    let history = match read(record, last) {
+    let sizes = decisions.iter().map(|decision| decision.decided.tree_size.get()).collect();
+    let history = match read(record, last, &sizes) {
         Ok(history) => history,
         Err(error) => {
             let place = decisions.first().map_or_else(Place::default, |decision| decision.place);
@@ -50,11 +55,13 @@ pub(crate) fn check(record: &Record, registry: &Registry, decisions: &[Made], fi
 struct Events {
     memory: Memory,
     withheld: Option<u64>,
+    /// When the first entry was taken that a decision left out.
+    left_out: BTreeMap<u64, Timestamp>,
 }
 
 /// Reads the events up to an entry. What is wrong with a line has been said on the first pass.
-fn read(record: &Record, last: u64) -> Result<Events, RecordError> {
-    let mut events = Events { memory: Memory::default(), withheld: None };
+fn read(record: &Record, last: u64, sizes: &BTreeSet<u64>) -> Result<Events, RecordError> {
+    let mut events = Events { memory: Memory::default(), withheld: None, left_out: BTreeMap::new() };
     let mut line = Vec::new();
     for segment in record.segments().iter().filter(|segment| segment.first <= last) {
         let mut reader = BufReader::new(segment.open()?);
@@ -66,6 +73,9 @@ fn read(record: &Record, last: u64) -> Result<Events, RecordError> {
             let Ok(Line::Entry { entry, body, .. }) = Line::parse(line.strip_suffix(b"\n").unwrap_or(&line)) else {
                 continue;
             };
+            if sizes.contains(&entry.index) {
+                events.left_out.insert(entry.index, entry.received);
+            }
             let proven = body.filter(|body| EventDigest::of(body) == entry.event);
             match proven.and_then(|body| Facts::read(body, entry.event).ok()) {
                 Some(facts) => events.memory.push(entry.index, &entry, facts),
@@ -80,14 +90,18 @@ impl Events {
     fn check(&self, registry: &Registry, decision: &Made, findings: &mut Findings) {
         let (place, decided) = (decision.place, &decision.decided);
         let size = decided.tree_size.get();
-        let mut differs = |expected: &str, found: String| findings.add(Rule::VerdictDiffers, place, expected, found);
+        let differs = |findings: &mut Findings, expected: &str, found: String| {
+            findings.add(Rule::VerdictDiffers, place, expected, found);
+        };
         if size > decision.index {
-            return differs("a size that the record had then", format!("size {size} at entry {}", decision.index));
+            let found = format!("size {size} at entry {}", decision.index);
+            return differs(findings, "a size that the record had then", found);
         }
         let moment = match decided.judged_at.timestamp() {
             Some(moment) if moment <= decision.received => moment,
-            _ => return differs("a moment that had come", format!("judged at {}", decided.judged_at)),
+            _ => return differs(findings, "a moment that had come", format!("judged at {}", decided.judged_at)),
         };
+        self.behind(decision, moment, findings);
         if let Some(index) = self.withheld.filter(|index| *index < size) {
             let found = format!("the event of entry {index} is withheld or altered");
             return findings.add(Rule::VerdictUnchecked, place, "every event that it can rest on", found);
@@ -97,8 +111,25 @@ impl Events {
         let question = Question { service, serving_set, policy };
         let Ok(verdict) = judge(&mut self.memory.at(registry, size, moment), &question);
         if let Some((expected, found)) = difference(&verdict, decided) {
-            differs(&expected, found);
+            differs(findings, &expected, found);
         }
+    }
+}
+
+impl Events {
+    /// Says where a decision is about long before it was recorded: by its moment, or by what it left out. A tool's own may have
+    /// waited in an outbox, and that is not known from the record: so it is said, and the verdict stands.
+    fn behind(&self, decision: &Made, moment: Timestamp, findings: &mut Findings) {
+        let (place, received, size) = (decision.place, decision.received, decision.decided.tree_size.get());
+        let left_out = self.left_out.get(&size).filter(|_taken| size < decision.index);
+        let found = if is_behind(moment, received) {
+            format!("judged at {moment}, recorded at {received}")
+        } else if let Some(taken) = left_out.filter(|taken| is_behind(**taken, received)) {
+            format!("without entry {size}, taken at {taken}, and recorded at {received}")
+        } else {
+            return;
+        };
+        findings.add(Rule::VerdictBehind, place, "a decision about now", found);
     }
 }
 

@@ -6,6 +6,8 @@ mod record;
 #[cfg(test)]
 mod authority;
 #[cfg(test)]
+mod decisions;
+#[cfg(test)]
 mod good;
 #[cfg(test)]
 mod heads;
