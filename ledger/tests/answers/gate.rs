@@ -126,14 +126,14 @@ pub(crate) fn alike(world: &World, models: &[&str]) -> std::collections::BTreeMa
     verdicts
 }
 
-/// The index and one pass give the same bytes about now, too.
-pub(crate) fn alike_now(world: &World, models: &[&str]) {
+/// The index and one pass give the same bytes about any of these moments, all that is on the record being known.
+pub(crate) fn alike_at(world: &World, models: &[&str], moments: &[Timestamp]) {
     let memory = memory(world);
-    for model in models {
-        let gate = ask(world, model, world.clock.wall());
+    for (model, at) in models.iter().flat_map(|model| moments.iter().map(move |at| (model, *at))) {
+        let gate = ask(world, model, When { at: Some(at), ..world.clock.wall().into() });
         let other = passed(world, &memory, &gate.document, Asked::Registered);
         let spelled = |verdict: &Decision| String::from_utf8(verdict.bytes().unwrap()).unwrap();
-        assert_eq!(spelled(&gate.document), spelled(&other), "{model}");
+        assert_eq!(spelled(&gate.document), spelled(&other), "{model} at {at}");
     }
 }
 

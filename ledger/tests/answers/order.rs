@@ -122,8 +122,8 @@ fn surroundings(at: impl Fn(i64) -> Timestamp) -> Vec<Event> {
         ("second", 0, whole, place, inventory(65, 2, &listed)),
         ("observer", 97, whole, place, inventory(82, 1, &other)),
         ("second", 1, whole, place, inventory(82, 2, "")),
-        ("second", 2, whole, place, alone(65, "alpha", &listed.replace("weights-2", "weights-1"))),
-        ("second", 3, whole, place, alone(82, "alpha", &other)),
+        ("second", 2, whole, place, alone(65, "aardvark", &listed.replace("weights-2", "weights-1"))),
+        ("second", 3, whole, place, alone(82, "aardvark", &other)),
         ("observer", 98, whole, place, alone(82, "bravo", &other)),
         ("second", 4, whole, place, alone(82, "charlie", &other)),
         ("deployer", 76, "incident.opened", incident, touched),
@@ -259,7 +259,9 @@ fn arrive(base: &World, said: &Said, picks: &[usize], end: i64) -> Vec<Value> {
     world.clock.advance(left(&world) - 1000);
     decided_after(&world);
     world.clock.advance(left(&world));
-    gate::alike_now(&world, &["weights-1", "weights-2", "weights-3"]);
+    // When several look at once, in the silence after it, and now.
+    let moments = [65, 66, 75, 82, 84, 90, 2_100].map(|second| Timestamp::from_millis((end - 2_100 + second) * 1000));
+    gate::alike_at(&world, &["weights-1", "weights-2", "weights-3"], &moments);
     answers_of(&world)
 }
 
