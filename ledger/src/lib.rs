@@ -31,6 +31,7 @@ pub mod http;
 pub mod nats;
 pub mod client;
 pub mod remote;
+pub mod stores;
 pub mod answers;
 pub mod doctor;
 pub mod cli;

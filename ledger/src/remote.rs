@@ -1,8 +1,9 @@
 //! Bytes elsewhere, for whoever asks from a command: read over HTTP or HTTPS, hashed while they arrive, and dropped.
 //!
 //! Promises a digest of all bytes of a successful answer, or an error; a limit for every wait. Never sends credentials,
-//! except the token that a registry gives to anybody (the distribution specification's anonymous pull), and never used
-//! by a server: which address is read is the asker's to decide.
+//! except the token that a registry gives to anybody (the distribution specification's anonymous pull) and what
+//! [`stores`](crate::stores) puts into a request of its own, and never used by a server: which address is read is the
+//! asker's to decide.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,6 +35,9 @@ const MAX_TOKEN_BYTES: usize = 64 * 1024;
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
+/// How much of a store's refusal is looked at for its reason.
+const MAX_REASON_BYTES: usize = 16 * 1024;
+
 /// Why bytes could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
@@ -43,6 +47,14 @@ pub enum RemoteError {
     /// An answer that is no success.
     #[error("it answered with status {0}")]
     Status(u16),
+    /// A store's answer that is no success, with what it says about it.
+    #[error("it answered with status {status}{told}")]
+    Store {
+        /// The status of HTTP.
+        status: u16,
+        /// Its own code and what follows from it, as the end of a sentence; empty where it gave no reason.
+        told: String,
+    },
     /// More redirections than are followed.
     #[error("it redirects more than {MAX_REDIRECTIONS} times")]
     Redirections,
@@ -89,6 +101,32 @@ pub fn sha256_of_manifest(host: &str, repository: &str, sha256: &str) -> Result<
             Err(Refused::Other(error)) => Err(error),
         }
     })
+}
+
+/// SHA-256 of the object that a store gives for one request, in hex. It may be signed, so it is sent there and nowhere else:
+/// a redirection is a refusal.
+pub fn sha256_of_object(url: &str, headers: &HeaderMap) -> Result<String, RemoteError> {
+    run(async {
+        let at: Uri = url.parse().map_err(|_not_a_uri| RemoteError::Address(url.to_owned()))?;
+        let answer = exchange(&at, headers).await?;
+        if answer.status().is_success() { hash(answer).await } else { Err(refusal(answer).await?) }
+    })
+}
+
+/// What a store says with a refusal: its code (`NoSuchKey`), and the region that a bucket is in, where it is another.
+async fn refusal(answer: Response<Incoming>) -> Result<RemoteError, RemoteError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_word = |text: &&str| (1..=64).contains(&text.len()) && text.bytes().all(plain);
+    let status = answer.status();
+    let region = answer.headers().get("x-amz-bucket-region").and_then(|value| value.to_str().ok()).filter(is_word);
+    let region = region.filter(|_region| matches!(status.as_u16(), 301 | 307 | 400));
+    let region = region.map(|region| format!("; the bucket is in the region `{region}`: set AWS_REGION to it"));
+    let bytes = body(answer, MAX_REASON_BYTES).await?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let code = text.split_once("<Code>").and_then(|(_before, rest)| rest.split_once("</Code>"));
+    let code = code.map(|(code, _rest)| code).filter(is_word).map(|code| format!(" ({code})"));
+    let told = code.unwrap_or_default() + &region.unwrap_or_default();
+    Ok(RemoteError::Store { status: status.as_u16(), told })
 }
 
 fn run<T>(reading: impl Future<Output = Result<T, RemoteError>>) -> Result<T, RemoteError> {
@@ -212,20 +250,39 @@ async fn hash(answer: Response<Incoming>) -> Result<String, RemoteError> {
     Ok(hex::encode(hasher.finalize()))
 }
 
-/// The token that a registry's challenge leads to: `Bearer realm="…",service="…",scope="…"`.
-async fn token(challenge: &str) -> Result<String, RemoteError> {
-    let url = token_url(challenge).ok_or(RemoteError::Status(401))?;
-    let mut body = get(&url, &HeaderMap::new()).await?.into_body();
+/// A short body in whole; nothing where it is longer.
+async fn body(answer: Response<Incoming>, most: usize) -> Result<Option<Vec<u8>>, RemoteError> {
+    let mut body = answer.into_body();
     let mut bytes = Vec::new();
     while let Some(frame) = within(async { Ok(body.frame().await.transpose()?) }).await? {
         bytes.extend(frame.data_ref().into_iter().flatten());
-        if bytes.len() > MAX_TOKEN_BYTES {
-            return Err(RemoteError::Status(401));
+        if bytes.len() > most {
+            return Ok(None);
         }
     }
+    Ok(Some(bytes))
+}
+
+/// The token that a registry's challenge leads to: `Bearer realm="…",service="…",scope="…"`.
+async fn token(challenge: &str) -> Result<String, RemoteError> {
+    let url = token_url(challenge).ok_or(RemoteError::Status(401))?;
+    let bytes = body(get(&url, &HeaderMap::new()).await?, MAX_TOKEN_BYTES).await?.ok_or(RemoteError::Status(401))?;
     let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let token = ["token", "access_token"].iter().find_map(|name| answer.get(name)?.as_str());
     token.map(str::to_owned).ok_or(RemoteError::Status(401))
+}
+
+/// A text, percent-decoded (RFC 3986 section 2.1); nothing where that is no text.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut parts = text.split('%');
+    bytes.extend(parts.next().unwrap_or_default().bytes());
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.extend(hex::decode(digits).ok()?);
+        bytes.extend(rest.bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn token_url(challenge: &str) -> Option<String> {

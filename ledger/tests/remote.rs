@@ -1,6 +1,10 @@
-//! Bytes elsewhere, read by a command: over HTTP with redirections, and a registry's manifest behind its anonymous token.
+//! Bytes elsewhere, read by a command: over HTTP with redirections, a registry's manifest behind its anonymous token, objects
+//! of stores that check who asks.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it breaks")]
+
+#[path = "remote/stores.rs"]
+mod stores;
 
 use std::net::SocketAddr;
 
@@ -33,11 +37,8 @@ async fn manifest(State(at): State<SocketAddr>, headers: HeaderMap) -> Response 
     MANIFEST.into_response()
 }
 
-/// A server on a port of its own, as long as the test's process lives.
 fn served() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let at = listener.local_addr().unwrap();
+    let (listener, at) = bound();
     let app = Router::new()
         .route("/model", get(|| async { MODEL }))
         .route("/moved", get(|| async { Redirect::temporary("/model") }))
@@ -45,12 +46,25 @@ fn served() -> SocketAddr {
         .route("/token", get(|| async { r#"{"token":"for-anybody"}"# }))
         .route(&format!("/v2/team/serve/manifests/sha256:{}", hash(MANIFEST)), get(manifest))
         .with_state(at);
+    serve(listener, app);
+    at
+}
+
+/// A port of its own.
+fn bound() -> (std::net::TcpListener, SocketAddr) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let at = listener.local_addr().unwrap();
+    (listener, at)
+}
+
+/// Serves as long as the test's process lives.
+fn serve(listener: std::net::TcpListener, app: Router) {
     let _server = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime
             .block_on(async { axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap() });
     });
-    at
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::{
     text,
     trace::{Node, is_strong},
 };
+use crate::remote::percent_decoded;
 
 /// What stands at a place where bytes are said to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,20 +111,7 @@ fn path_of(uri: &str) -> Option<PathBuf> {
         Some(rest) => rest.strip_prefix("localhost").unwrap_or(rest),
         None => rest,
     };
-    path.starts_with('/').then(|| decoded(path)).flatten().map(PathBuf::from)
-}
-
-/// A path, percent-decoded (RFC 3986 section 2.1).
-fn decoded(path: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut parts = path.split('%');
-    bytes.extend(parts.next().unwrap_or_default().bytes());
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(2)?;
-        bytes.extend(hex::decode(digits).ok()?);
-        bytes.extend(rest.bytes());
-    }
-    String::from_utf8(bytes).ok()
+    path.starts_with('/').then(|| percent_decoded(path)).flatten().map(PathBuf::from)
 }
 
 #[cfg(test)]

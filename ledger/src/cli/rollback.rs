@@ -1,6 +1,6 @@
 //! `lineal rollback-plan`: what a service can go back to, checked where it lies, and as a patch.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, ValueEnum};
 
@@ -11,14 +11,18 @@ use super::{
     read::{show, style},
     when,
 };
-use crate::answers::{
-    self,
-    rollback::{Ask, MIN_RUN_SECONDS, check::check, patch},
+use crate::{
+    answers::{
+        self,
+        rollback::{Ask, MIN_RUN_SECONDS, check::check, patch},
+    },
+    clock::SystemClock,
+    stores::Stores,
 };
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lineal rollback-plan service/payments/fraud@eu-1/prod --dir ledger\n  lineal rollback-plan service/payments/fraud@eu-1/prod --to model/payments/fraud@1 --check --dir ledger\n  lineal rollback-plan service/payments/fraud@eu-1/prod --format kustomize --dir ledger > kustomization.yaml\n  lineal rollback-plan service/payments/fraud@eu-1/prod --json --dir ledger > plan.json\n\nExit status: 0 the model can be put back, and its context is as it was; 1 one of the two is a no; 2 one is unknown, or the service was never observed."
+    after_help = "Examples:\n  lineal rollback-plan service/payments/fraud@eu-1/prod --dir ledger\n  lineal rollback-plan service/payments/fraud@eu-1/prod --to model/payments/fraud@1 --check --dir ledger\n  lineal rollback-plan service/payments/fraud@eu-1/prod --format kustomize --dir ledger > kustomization.yaml\n  lineal rollback-plan service/payments/fraud@eu-1/prod --json --dir ledger > plan.json\n\nExit status: 0 the model can be put back, and its context is as it was; 1 one of the two is a no; 2 one is unknown, or the service was never observed.\n\n--check asks S3 by AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL_S3 or AWS_PROFILE, Cloud Storage by GOOGLE_OAUTH_ACCESS_TOKEN."
 )]
 pub(super) struct RollbackPlan {
     #[command(flatten)]
@@ -36,7 +40,9 @@ pub(super) struct RollbackPlan {
     /// How long it must have run to be chosen by itself
     #[arg(long, value_name = "SECONDS", default_value_t = MIN_RUN_SECONDS)]
     min_run: u64,
-    /// Read what is to be restored where it lies, and compare digests: files, http(s), images in registries
+    /// Read what is to be restored where it lies, and compare digests: files, http(s), s3, gs, images in registries
+    ///
+    /// Stores are asked as the environment says that their own tools ask; without an account, as anybody.
     #[arg(long)]
     check: bool,
     /// Print the change as a patch for a Git repository instead
@@ -81,7 +87,7 @@ impl RollbackPlan {
             }
         };
         if self.check {
-            check(&mut plan);
+            check(&mut plan, &stores());
         }
         let Some(format) = self.format else {
             return show(&self.asked, &plan, |plan| plan.to_text(style()), plan.exit_code());
@@ -92,4 +98,11 @@ impl RollbackPlan {
         print(&patch)?;
         Ok(ExitCode::from(plan.exit_code()))
     }
+}
+
+/// Object stores as this program's environment says.
+fn stores() -> Stores {
+    let text = |text: OsString| text.into_string().ok();
+    let variables = std::env::vars_os().filter_map(|(name, value)| text(name).zip(text(value)));
+    Stores::new(variables.collect(), Box::new(SystemClock::start()))
 }

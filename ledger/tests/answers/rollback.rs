@@ -1,12 +1,15 @@
 //! What a service can go back to: candidates from observation, the two lines, what would undo it, checks and patches.
 
-use lineal_ledger::answers::{
-    RollbackPlan,
-    rollback::{
-        Ask, MIN_RUN_SECONDS, Restorable, Undoes,
-        check::check,
-        patch::{Format, PatchError, patch},
+use lineal_ledger::{
+    answers::{
+        RollbackPlan,
+        rollback::{
+            Ask, MIN_RUN_SECONDS, Restorable, Undoes,
+            check::check,
+            patch::{Format, PatchError, patch},
+        },
     },
+    stores::Stores,
 };
 
 use lineal_schemas::vocabulary::Payload;
@@ -52,6 +55,13 @@ impl World {
 
     pub(crate) fn locate(&mut self, content: &str, uri: &str) {
         let data = format!(r#"{{"artifact":{{"digest":{{"sha256":"DIGEST({content})"}}}},"uri":"{uri}"}}"#);
+        self.send("data", "artifact.located", "artifact/wine/part", &data);
+    }
+
+    fn locate_version(&mut self, content: &str, uri: &str, version: &str) {
+        let data = format!(
+            r#"{{"artifact":{{"digest":{{"sha256":"DIGEST({content})"}}}},"uri":"{uri}","versionId":"{version}"}}"#
+        );
         self.send("data", "artifact.located", "artifact/wine/part", &data);
     }
 
@@ -334,6 +344,12 @@ fn what_to_go_back_to_can_be_named() {
     assert_eq!(code("service/wine/nowhere@eu-1/prod", None), "unknown-name");
 }
 
+/// Stores that nobody answers for.
+pub(crate) fn nowhere() -> Stores {
+    let endpoint = ("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:1".to_owned());
+    Stores::new([endpoint].into(), Box::new(lineal_ledger::clock::SystemClock::start()))
+}
+
 #[test]
 fn a_check_reads_files_and_takes_nothing_unread_for_good() {
     let mut world = World::went_on(&["acid", "sugar"]);
@@ -341,18 +357,29 @@ fn a_check_reads_files_and_takes_nothing_unread_for_good() {
     std::fs::write(&path, "weights-1").unwrap();
     world.locate("weights-1", &format!("file://{}", path.display()));
     let mut plan = world.plan();
-    check(&mut plan);
+    check(&mut plan, &nowhere());
     assert_eq!(plan.model.state, Yes, "one place was read, and is enough: {:?}", plan.model);
     assert!(plan.answer.ends_with("; bytes of 1 place checked, 2 not checked"), "{}", plan.answer);
-    assert!(plan.context.reasons.iter().any(|why| why.contains("s3 asks for signed requests")), "{:?}", plan.context);
+    assert!(plan.context.reasons.iter().any(|why| why.contains("s3://t/41 was not checked: ")), "{:?}", plan.context);
     assert!(!plan.is_checked());
     std::fs::write(&path, "other bytes").unwrap();
     let mut plan = world.plan();
-    check(&mut plan);
+    check(&mut plan, &nowhere());
     assert_eq!(plan.model.state, Unknown, "other bytes here, and nobody looked there: {:?}", plan.model);
     world.destroy("weights-1", "s3://models/1");
     let mut plan = world.plan();
-    check(&mut plan);
+    check(&mut plan, &nowhere());
     assert_eq!(plan.model.state, No, "other bytes at its only place: {:?}", plan.model);
     assert!(plan.to_text(Style::Plain).contains("has OTHER bytes, sha256:"), "{}", plan.to_text(Style::Plain));
+}
+
+#[test]
+fn a_version_of_an_object_is_a_place_of_its_own() {
+    let mut world = World::went_on(&["acid", "sugar"]);
+    world.locate_version("weights-1", "s3://models/latest", "3/L4");
+    world.locate_version("weights-1", "gs://models/latest", "17");
+    let places = |world: &World| world.plan().choice.unwrap().restore[0].places.clone();
+    assert_eq!(places(&world), ["gs://models/latest#17", "s3://models/1", "s3://models/latest?versionId=3%2FL4"]);
+    world.destroy("weights-1", "s3://models/latest");
+    assert_eq!(places(&world), ["gs://models/latest#17", "s3://models/1"], "whatever version it was");
 }

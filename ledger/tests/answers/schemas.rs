@@ -130,7 +130,7 @@ fn every_answer_is_as_its_schema_says() {
             let ask = answers::rollback::Ask { service: SERVICE, to, min_run_seconds: 0 };
             let mut plan = answers::rollback_plan(&view, ask, when).unwrap();
             check("rollback-plan.v1.json", &plan);
-            answers::rollback::check::check(&mut plan);
+            answers::rollback::check::check(&mut plan, &rollback::nowhere());
             check("rollback-plan.v1.json", &plan);
         }
         check("findings.v1.json", &answers::findings(&view, Some("prod"), Some("low".parse().unwrap()), when).unwrap());

@@ -1,8 +1,8 @@
 //! `rollback-plan --check`: the bytes to restore are read where they are said to be, and hashed.
 //!
-//! On the asker's own side, never on a server. Files and folders, `http:` and `https:` addresses in whole, and of images
-//! the manifest that a registry has under the digest. Promises that what was not read is not checked and never a yes:
-//! object stores, whose requests have to be signed, are named as that.
+//! On the asker's own side, never on a server. Files and folders, `http:` and `https:` addresses in whole, objects of S3 and
+//! of Cloud Storage as the asker's own account, and of images the manifest that a registry has under the digest. Promises
+//! that what was not read is not checked and never a yes.
 
 use lineal_schemas::vocabulary::artifact::Artifact;
 
@@ -14,13 +14,15 @@ use crate::{
         text,
     },
     remote::{self, RemoteError},
+    stores::Stores,
 };
 
-/// Reads every place of what to restore, and says in both lines, and in line 1, what came of it.
-pub fn check(plan: &mut RollbackPlan) {
+/// Reads every place of what to restore, and says in both lines, and in line 1, what came of it. Objects are asked for as
+/// `stores` says.
+pub fn check(plan: &mut RollbackPlan, stores: &Stores) {
     let Some(choice) = &mut plan.choice else { return };
     for one in &mut choice.restore {
-        one.checks = one.places.iter().map(|place| at(&one.component.digests, place)).collect();
+        one.checks = one.places.iter().map(|place| at(&one.component.digests, place, stores)).collect();
     }
     let line = |is_context| line(choice.restore.iter().filter(|one| one.is_context == is_context));
     let (model, context) = (line(false), line(true));
@@ -68,27 +70,33 @@ pub(in crate::answers) fn told(check: &Recheck) -> String {
     }
 }
 
-fn at(digests: &[NamedDigest], place: &str) -> Recheck {
-    let sha256 = || digests.iter().find(|digest| digest.algorithm == "sha256");
+fn at(digests: &[NamedDigest], place: &str, stores: &Stores) -> Recheck {
     let scheme = place.split_once(':').map_or("", |(scheme, _rest)| scheme);
+    if scheme == "file" {
+        return recheck::at_place(digests, place);
+    }
+    if !matches!(scheme, "http" | "https" | "s3" | "gs" | "oci" | "oci+native") {
+        return Recheck::unreachable(place, "files, http(s), s3, gs and registries alone are read".to_owned());
+    }
+    // Nothing is fetched that can't be compared: a folder of a store has a digest of its listing, and none of its bytes.
+    let Some(sha256) = digests.iter().find(|digest| digest.algorithm == "sha256") else {
+        return Recheck::unreachable(
+            place,
+            "the record has no sha256 of it, and a folder is not read there".to_owned(),
+        );
+    };
     let read = match scheme {
-        "file" => return recheck::at_place(digests, place),
-        "http" | "https" => remote::sha256_of(place),
-        "oci" | "oci+native" => match (registry(place), sha256()) {
-            (Some((host, repository)), Some(digest)) => remote::sha256_of_manifest(&host, &repository, &digest.value),
-            (None, _) => Err(RemoteError::Address(place.to_owned())),
-            (_, None) => return Recheck::unreachable(place, "the record has no sha256 of its manifest".to_owned()),
-        },
-        "s3" | "gs" | "abfs" | "abfss" | "wasbs" => {
-            let what =
-                format!("{scheme} asks for signed requests: read it with its own tool, or give an https address");
-            return Recheck::unreachable(place, what);
+        "http" | "https" => remote::sha256_of(place).map_err(|error| error.to_string()),
+        "s3" | "gs" => stores.sha256_of(place).map_err(|error| error.to_string()),
+        _ => match registry(place) {
+            Some((host, repository)) => remote::sha256_of_manifest(&host, &repository, &sha256.value),
+            None => Err(RemoteError::Address(place.to_owned())),
         }
-        _ => return Recheck::unreachable(place, "files, http(s) and registries alone are read".to_owned()),
+        .map_err(|error| error.to_string()),
     };
     match read {
         Ok(value) => Recheck::of(place, digests, NamedDigest { algorithm: "sha256".to_owned(), value }),
-        Err(error) => Recheck::unreachable(place, error.to_string()),
+        Err(problem) => Recheck::unreachable(place, problem),
     }
 }
 
@@ -142,8 +150,20 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_not_checked() {
-        for place in ["s3://models/42", "hf://org/model", "gs://b/k", "pvc://claim/path"] {
-            let check = at(&[NamedDigest { algorithm: "sha256".into(), value: "ab".repeat(32) }], place);
+        let nowhere = [("AWS_ENDPOINT_URL", "http://127.0.0.1:1"), ("STORAGE_EMULATOR_HOST", "127.0.0.1:1")];
+        let nowhere = nowhere.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let stores = Stores::new(nowhere, Box::new(crate::clock::SystemClock::start()));
+        for (algorithm, place) in [
+            ("sha256", "s3://models/42"),
+            ("sha256", "s3://models/42/"),
+            ("dirHash", "s3://models/42"),
+            ("sha256", "gs://b/k"),
+            ("dirHash", "oci://r.example/serve"),
+            ("sha256", "oci://r.example"),
+            ("sha256", "hf://org/model"),
+            ("sha256", "pvc://claim/path"),
+        ] {
+            let check = at(&[NamedDigest { algorithm: algorithm.into(), value: "ab".repeat(32) }], place, &stores);
             assert_eq!(check.state, RecheckState::Unreachable, "{place}");
             assert!(told(&check).contains("was not checked: "), "{}", told(&check));
         }

@@ -9,6 +9,8 @@ use lineal_schemas::vocabulary::{
     dataset::TransformKind,
     deployment::{Component, ComponentRole, ServedSet},
     flag::FlagSeverity,
+    names::Name,
+    values::Uri,
 };
 
 use super::{Gone, Line, Restored, check, context::Compared};
@@ -109,14 +111,17 @@ fn places(reader: &Reader<'_>, component: &Component, identity: &Identity) -> (V
     for told in identity.said.iter().filter(|told| reader.has_happened(told)) {
         match &told.payload {
             Payload::ArtifactDestroyed(destroyed) => {
-                let uri = destroyed.uri.to_string();
-                places.retain(|place| *place != uri);
+                let uri = place(&destroyed.uri, destroyed.version_id.as_ref());
+                // Without a version, whatever was at that place.
+                let is_all = destroyed.version_id.is_none();
+                places.retain(|place| *place != uri && !(is_all && unversioned(place) == uri));
                 let reason = destroyed.reason.as_ref().map(ToString::to_string);
                 gone.push(Gone { uri, reason, event: reader.event_ref(told) });
             }
             Payload::ArtifactLocated(located) => {
-                gone.retain(|gone| gone.uri != located.uri.as_str());
-                places.push(located.uri.to_string());
+                let uri = place(&located.uri, located.version_id.as_ref());
+                gone.retain(|gone| gone.uri != uri && gone.uri != located.uri.as_str());
+                places.push(uri);
             }
             _ => {
                 let own = identity.mentions(told).filter_map(|own| own.artifact.uri.as_ref()).map(ToString::to_string);
@@ -127,6 +132,35 @@ fn places(reader: &Reader<'_>, component: &Component, identity: &Identity) -> (V
     places.sort();
     places.dedup();
     (places, gone)
+}
+
+/// A place, with the store's version of what is there as its own tools write it into an address.
+fn place(uri: &Uri, version: Option<&Name>) -> String {
+    let uri = uri.as_str();
+    let scheme = uri.split_once(':').map(|(scheme, _rest)| scheme);
+    match (scheme, version) {
+        (Some("s3"), Some(version)) if !uri.contains('?') => format!("{uri}?versionId={}", escaped(version.as_str())),
+        (Some("gs"), Some(version)) if !uri.contains('#') => format!("{uri}#{}", escaped(version.as_str())),
+        _ => uri.to_owned(),
+    }
+}
+
+/// The place without a version.
+fn unversioned(place: &str) -> &str {
+    match place.split_once(':') {
+        Some(("s3", _rest)) => place.split_once("?versionId=").map_or(place, |(uri, _version)| uri),
+        Some(("gs", _rest)) => place.split_once('#').map_or(place, |(uri, _version)| uri),
+        _ => place,
+    }
+}
+
+/// As a part of an address: everything but RFC 3986's unreserved characters is escaped.
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| {
+        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(escape).collect()
 }
 
 /// Whether the model, and what it runs in, can be put back.
