@@ -17,10 +17,10 @@ mod pipelines;
 mod rule;
 mod shell;
 mod webhooks;
-pub mod yaml;
+
+use lineal_workload::yaml::{self, Node};
 
 pub use rule::{Mistake as Rule, Severity};
-use yaml::Node;
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: u64 = 1 << 20;

@@ -10,6 +10,7 @@
     deny(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+pub mod yaml;
 pub mod object;
 pub mod image;
 pub mod storage;

@@ -1,11 +1,13 @@
 //! YAML as a tree whose nodes know their lines: every document of a file, with its anchors put in place.
 //!
+//! For files that people keep beside a cluster: what asks a gate, and what says how to reach an API server.
 //! Promises limits on depth and on the number of nodes, whatever anchors make of a small file, and that a mapping with
 //! the same key twice is refused, because readers differ in which they take. Never reads tags: what is quoted is text.
 
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
+use serde_json::Value as Json;
 
 /// The most nodes of one file.
 const MAX_NODES: usize = 100_000;
@@ -118,6 +120,27 @@ impl Node {
             }
         }
         found
+    }
+}
+
+impl From<&Node> for Json {
+    /// As JSON, for what is read like an object of a cluster: an empty value, `null` and `~` are null, `true` and `false` are
+    /// booleans, and everything else is text, numbers too. A key that is no text is left out.
+    fn from(node: &Node) -> Self {
+        match &node.value {
+            Value::Text { text, is_plain: true } => match text.as_str() {
+                "" | "null" | "~" => Self::Null,
+                "true" => Self::Bool(true),
+                "false" => Self::Bool(false),
+                _ => Self::String(text.clone()),
+            },
+            Value::Text { text, .. } => Self::String(text.clone()),
+            Value::List(nodes) => nodes.iter().map(Self::from).collect(),
+            Value::Map(entries) => {
+                let entry = |(key, value): &(Node, Node)| Some((key.text()?.to_owned(), Self::from(value)));
+                Self::Object(entries.iter().filter_map(entry).collect())
+            }
+        }
     }
 }
 
@@ -262,6 +285,15 @@ mod tests {
         assert!(list[1].at(&["c"]).unwrap().is_true() && !list[1].at(&["d"]).unwrap().is_true());
         assert_eq!((first.at(&["a"]).unwrap().number(), second.text_at("e")), (Some(1), Some("one\ntwo\n")));
         assert_eq!(second.at(&["e"]).unwrap().line, 8, "a block of text begins at its first line");
+    }
+
+    #[test]
+    fn a_document_is_read_as_json_by_the_words_of_yaml_alone() {
+        let documents = parse("a: {b: , c: null, d: 'null', e: true, f: yes, g: 1}\nh: [~, x]\n").unwrap();
+        let expected = serde_json::json!(
+            {"a": {"b": null, "c": null, "d": "null", "e": true, "f": "yes", "g": "1"}, "h": [null, "x"]}
+        );
+        assert_eq!(Json::from(&documents[0]), expected);
     }
 
     #[test]
