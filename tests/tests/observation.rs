@@ -96,7 +96,7 @@ fn a_cluster_is_asked_over_tls_and_only_where_both_sides_are_who_they_must_be() 
     let (home, folder) = enrolled(&["observer"]);
     let (authority, stranger) = (Authority::new(), Authority::new());
     let (own, foreign) = (authority.client(), stranger.client());
-    let url = api_server(&authority, 4);
+    let url = api_server(&authority, 5);
     let observe = |ca: &str, client: &Certificate| {
         let mut program = program(&home, &folder, "file:events.dsse");
         program.args(["observe", "--kubernetes", &url, "--once", "--api-ca", ca]).args(ENVIRONMENT);
@@ -120,7 +120,18 @@ fn a_cluster_is_asked_over_tls_and_only_where_both_sides_are_who_they_must_be() 
     let known = json!({"client-certificate-data": data(&own.certificate), "client-key-data": data(&own.key)});
     let seen = kubeconfig(known).succeeded();
     assert_eq!(seen, "0 services in environment/eu-1/prod: 0 changed, 0 gone\n");
-    kubeconfig(json!({"exec": {"command": "cloud"}})).with_code(2).saying(&["user.exec", "kubectl proxy"]);
+    // A program gives a certificate, and the server's side of it is the same.
+    let text = |path: &str| fs::read_to_string(path).unwrap();
+    let credential = json!({"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1",
+        "status": {"clientCertificateData": text(&own.certificate), "clientKeyData": text(&own.key)}});
+    fs::write(folder.join("credential.json"), credential.to_string()).unwrap();
+    let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "cat",
+        "args": [folder.join("credential.json")], "interactiveMode": "Never"});
+    let seen = kubeconfig(json!({"exec": exec})).succeeded();
+    assert_eq!(seen, "0 services in environment/eu-1/prod: 0 changed, 0 gone\n");
+    kubeconfig(json!({"auth-provider": {"name": "cloud"}}))
+        .with_code(2)
+        .saying(&["user.auth-provider", "kubectl proxy"]);
     kubeconfig(json!({"client-certificate-data": "*"})).with_code(2).saying(&["client-certificate-data"]);
     run(home.lineal("append").arg(folder.join("events.dsse"))).succeeded();
     observe("/no/such/ca.pem", &own).with_code(2).saying(&["/no/such/ca.pem"]);

@@ -175,3 +175,145 @@ fn a_server_that_refuses_is_said_at_once() {
     }
     assert!(place.events().is_empty());
 }
+
+/// A kubeconfig as managed clusters have it: YAML, and a program that says who we are.
+fn kubeconfig(place: &Place, server: &ApiServer, script: &str) {
+    place.write(
+        "kube/config",
+        &format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: prod\ncontexts:\n- name: prod\n  context: {{cluster: eu, user: cloud}}\n\
+             clusters:\n- name: eu\n  cluster:\n    server: {}\n    extensions:\n    - name: client.authentication.k8s.io/exec\n\
+             \x20     extension: {{audience: ours}}\nusers:\n- name: cloud\n  user:\n    exec:\n\
+             \x20     apiVersion: client.authentication.k8s.io/v1beta1\n      command: ./bin/cloud\n      args: [get-token, --now]\n\
+             \x20     env:\n      - {{name: CLOUD_REGION, value: eu-1}}\n      installHint: install the cloud's tools\n\
+             \x20     interactiveMode: IfAvailable\n      provideClusterInfo: true\n",
+            server.url
+        ),
+    );
+    place.write("kube/bin/cloud", &format!("#!/bin/sh\n{script}\n"));
+    let program = place.path().join("kube/bin/cloud");
+    fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+/// Prints a token that counts how often it was asked for.
+const COUNTS: &str = r#"echo "$* $CLOUD_REGION $KUBERNETES_EXEC_INFO" >> asked
+token="t$(grep -c . asked)"
+printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","status":{"token":"%s"%s}}' "$token" "$UNTIL""#;
+
+fn with_kubeconfig(place: &Place, until: &str) -> (i32, String, String) {
+    let options = ["observe", "--kubernetes", "--kubeconfig", "kube/config", "--once"];
+    let output = place.command(&[&options[..], &ENVIRONMENT].concat()).env("UNTIL", until).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+fn tokens(server: &ApiServer) -> Vec<String> {
+    let token = |request: &String| {
+        let line = request.lines().find(|line| line.to_lowercase().starts_with("authorization: bearer ")).unwrap();
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    server.asked().iter().map(token).collect()
+}
+
+/// Two pages, so that one credential is used twice: as long as nothing says that it has run out.
+fn two_pages(number: usize) -> Reply {
+    if number.is_multiple_of(2) { page(&[], "10", Some("more")) } else { page(&[], "10", None) }
+}
+
+#[test]
+fn a_program_says_who_we_are_and_is_asked_again_when_that_has_run_out() {
+    let place = Place::new();
+    let server = ApiServer::start(|number, _path| two_pages(number));
+    kubeconfig(&place, &server, COUNTS);
+    let (code, _out, err) = with_kubeconfig(&place, "");
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(tokens(&server), ["t1", "t1"]);
+    let asked = fs::read_to_string(place.path().join("asked")).unwrap();
+    let (words, info) = asked.trim().split_once('{').unwrap();
+    assert_eq!(words, "get-token --now eu-1 ");
+    let info: Value = serde_json::from_str(&format!("{{{info}")).unwrap();
+    let expected = json!({"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "spec": {"interactive": false, "cluster": {"server": server.url, "config": {"audience": "ours"}}}});
+    assert_eq!(info, expected);
+    // Asked once for the first request, and again for each, since it had run out before it was given.
+    let (code, _out, err) = with_kubeconfig(&place, r#","expirationTimestamp":"2020-01-01T00:00:00Z""#);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(tokens(&server)[2..], ["t3", "t4"]);
+    let (code, _out, err) = with_kubeconfig(&place, r#","expirationTimestamp":"2999-01-01T00:00:00Z""#);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(tokens(&server)[4..], ["t5", "t5"]);
+}
+
+#[test]
+fn a_server_that_knows_a_token_no_longer_is_asked_with_a_new_one_once() {
+    let place = Place::new();
+    let no = || Reply::Body(401, json!({"kind": "Status", "code": 401, "message": "Unauthorized"}).to_string());
+    let server = ApiServer::start(move |number, _path| match number {
+        0 => page(&[], "10", Some("more")),
+        2 => page(&[], "10", None),
+        _ => no(),
+    });
+    kubeconfig(&place, &server, COUNTS);
+    let (code, _out, err) = with_kubeconfig(&place, "");
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(tokens(&server), ["t1", "t1", "t2"]);
+    let (code, _out, err) = with_kubeconfig(&place, "");
+    assert!(code == 2 && err.contains("status 401: Unauthorized"), "{err}");
+    assert_eq!(tokens(&server)[3..], ["t3", "t4"], "no more than twice");
+}
+
+#[test]
+fn a_program_that_fails_or_is_missing_says_so_and_nothing_is_asked() {
+    let place = Place::new();
+    let server = ApiServer::start(|_number, path| panic!("nobody asks {path}"));
+    kubeconfig(&place, &server, "echo 'session expired: log in' >&2; exit 255");
+    let (code, _out, err) = with_kubeconfig(&place, "");
+    assert!(code == 2 && err.contains("cloud` of the kubeconfig's `user.exec` ended with exit status: 255"), "{err}");
+    assert!(err.contains("session expired: log in") && err.contains("hint: `kubectl get pods`"), "{err}");
+    fs::remove_file(place.path().join("kube/bin/cloud")).unwrap();
+    let (code, _out, err) = with_kubeconfig(&place, "");
+    assert!(code == 2 && err.contains("can't be run") && err.contains("hint: install the cloud's tools"), "{err}");
+    // An option says it instead.
+    let server = ApiServer::start(|number, _path| two_pages(number));
+    kubeconfig(&place, &server, "exit 1");
+    place.write("token", "mine");
+    let options = ["observe", "--kubernetes", "--kubeconfig", "kube/config", "--once", "--api-token", "token"];
+    let (code, _out, err) = place.run(&[&options[..], &ENVIRONMENT].concat());
+    assert_eq!((code, tokens(&server)), (0, vec!["mine".to_owned(), "mine".to_owned()]), "{err}");
+}
+
+#[test]
+fn a_kubeconfig_that_asks_for_more_than_is_done_is_refused() {
+    let place = Place::new();
+    let config = |cluster: &str, user: &str| {
+        place.write(
+            "kube/config",
+            &format!(
+                "current-context: a\ncontexts: [{{name: a, context: {{cluster: b, user: c}}}}]\n\
+                 clusters: [{{name: b, cluster: {{server: 'http://127.0.0.1:1', {cluster}}}}}]\nusers: [{{name: c, user: {{{user}}}}}]\n"
+            ),
+        );
+        let (code, _out, err) = with_kubeconfig(&place, "");
+        assert_eq!(code, 2, "{err}");
+        err
+    };
+    for (cluster, user, words) in [
+        ("proxy-url: 'http://p'", "", "`cluster.proxy-url` is not followed here"),
+        ("insecure-skip-tls-verify: true", "", "`cluster.insecure-skip-tls-verify`"),
+        ("", "auth-provider: {name: x}", "`user.auth-provider`"),
+        ("", "as: admin", "`user.as`"),
+        ("certificate-authority: ca.pem", "", "kube/ca.pem"),
+        ("certificate-authority-data: '*'", "", "`certificate-authority-data`"),
+        ("", "exec: {command: x}", "`apiVersion` is none of"),
+        ("", "tokenFile: tok, token: text", "kube/tok"),
+        ("insecure-skip-tls-verify: false", "as: ", "127.0.0.1:1"),
+    ] {
+        let err = config(cluster, user);
+        assert!(err.contains(words), "{cluster} {user}: {err}");
+    }
+    for text in ["", "a: [", "current-context: a\n---\nb: c\n"] {
+        place.write("kube/config", text);
+        let (code, _out, err) = with_kubeconfig(&place, "");
+        assert!(code == 1 && err.contains("kubectl config view"), "{text}: {err}");
+    }
+}

@@ -7,6 +7,8 @@
 mod access;
 mod api;
 mod cache;
+mod kubeconfig;
+mod plugin;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -57,8 +59,8 @@ pub(super) struct ClusterArguments {
         requires = "environment"
     )]
     kubernetes: Option<String>,
-    /// The server and the account of a kubeconfig in JSON, as `kubectl config view --raw --flatten --minify -o json` prints
-    /// it.
+    /// The server and the account of a kubeconfig's current context, in YAML or JSON. The program that it names for a
+    /// token or a certificate is run.
     #[arg(long, value_name = "FILE", requires = "kubernetes")]
     kubeconfig: Option<PathBuf>,
     /// Look once, and end.
@@ -99,7 +101,7 @@ pub(super) fn watch(
     mut reporter: Reporter<'_>,
     runtimes: &Runtimes,
 ) -> Result<u8, Failure> {
-    let api = Api::open(Access::of(&arguments.cluster, session.variables)?, &arguments.looking.namespaces)?;
+    let mut api = Api::open(Access::of(&arguments.cluster, session.variables)?, &arguments.looking.namespaces)?;
     let mut cache = Cache::default();
     if arguments.cluster.once {
         let listed = api.list()?;

@@ -10,7 +10,12 @@ use std::{
     time::Duration,
 };
 
-use lineal_producers::{delivery::chain, tls};
+use lineal_producers::{
+    clock,
+    delivery::chain,
+    tls::{self, Pem, TlsError},
+};
+use lineal_schemas::timestamp::Timestamp;
 use lineal_workload::{
     change::{self, Change},
     listing,
@@ -19,7 +24,8 @@ use serde_json::Value;
 
 use super::{
     super::super::console::Failure,
-    access::{Access, Token},
+    access::{Access, Account, Token},
+    plugin::{Credential, PluginError},
 };
 
 /// Pods in a page.
@@ -58,6 +64,12 @@ pub(super) enum ApiError {
     /// The token can't be read.
     #[error("{}: {source}", path.display())]
     Token { path: PathBuf, source: std::io::Error },
+    /// The program that says who we are did not.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// What is to be shown over TLS can't be.
+    #[error("{}", chain(.0))]
+    Tls(#[from] TlsError),
 }
 
 impl From<ApiError> for Failure {
@@ -67,6 +79,8 @@ impl From<ApiError> for Failure {
                 "the account needs the verbs `list` and `watch` on `pods`, of all namespaces unless one --namespace is given"
             }
             ApiError::Token { .. } => "--api-token names the file",
+            ApiError::Plugin(PluginError::NotRun { hint: Some(hint), .. }) => hint,
+            ApiError::Plugin(_) => "`kubectl get pods` runs the same program, and shows what it asks for",
             _ => "`kubectl proxy` gives a URL that needs no TLS: --kubernetes http://127.0.0.1:8001",
         };
         Self::usage(error.to_string()).with_hint(hint)
@@ -75,9 +89,43 @@ impl From<ApiError> for Failure {
 
 /// An API server.
 pub(super) struct Api {
-    agent: ureq::Agent,
     pods: String,
+    ca: Option<Pem>,
+    account: Account,
+    shown: Shown,
+}
+
+/// Who we are now.
+struct Shown {
+    agent: ureq::Agent,
     token: Option<Token>,
+    until: Option<Timestamp>,
+}
+
+impl Shown {
+    /// As an account says; its program is asked.
+    fn of(account: &Account, ca: Option<&Pem>) -> Result<Self, ApiError> {
+        match account {
+            Account::Known { client, token } => Self::new(ca, client.as_ref(), token.clone(), None),
+            Account::Told(plugin) => {
+                let Credential { token, client, until } = plugin.ask()?;
+                Self::new(ca, client.as_ref(), token, until)
+            }
+        }
+    }
+
+    fn new(
+        ca: Option<&Pem>,
+        client: Option<&(Pem, Pem)>,
+        token: Option<Token>,
+        until: Option<Timestamp>,
+    ) -> Result<Self, ApiError> {
+        let client = client.map(|(certificate, key)| (certificate, key));
+        let tls = ca.map_or_else(|| Ok(tls::trusting_nobody()), |ca| tls::trusting_only(ca, client))?;
+        let config = ureq::Agent::config_builder().timeout_connect(Some(TIMEOUT)).http_status_as_error(false);
+        let config = config.max_redirects(0).proxy(None).user_agent(concat!("lineal-emit/", env!("CARGO_PKG_VERSION")));
+        Ok(Self { agent: config.tls_config(tls).build().into(), token, until })
+    }
 }
 
 /// The pods of one list.
@@ -87,31 +135,27 @@ pub(super) struct Listed {
 }
 
 impl Api {
-    /// Nothing is asked yet.
-    pub(super) fn open(access: Access, namespaces: &[String]) -> Result<Self, Failure> {
-        let Access { server, ca, client, token } = access;
-        let client = client.as_ref().map(|(certificate, key)| (certificate, key));
-        let tls = ca.as_ref().map_or_else(|| Ok(tls::trusting_nobody()), |ca| tls::trusting_only(ca, client));
-        let tls = tls.map_err(|error| Failure::usage(chain(&error)))?;
-        let config = ureq::Agent::config_builder().timeout_connect(Some(TIMEOUT)).http_status_as_error(false);
-        let config = config.max_redirects(0).proxy(None).user_agent(concat!("lineal-emit/", env!("CARGO_PKG_VERSION")));
+    /// No server is asked yet.
+    pub(super) fn open(access: Access, namespaces: &[String]) -> Result<Self, ApiError> {
+        let Access { server, ca, account } = access;
+        let shown = Shown::of(&account, ca.as_ref())?;
         // One namespace can be seen by who may see no other.
         let path = match namespaces {
             [one] => format!("/api/v1/namespaces/{}/pods", escaped(one)),
             _ => "/api/v1/pods".to_owned(),
         };
-        Ok(Self { agent: config.tls_config(tls).build().into(), pods: format!("{server}{path}"), token })
+        Ok(Self { pods: format!("{server}{path}"), ca, account, shown })
     }
 
     /// Lists the pods, page by page; once more from the beginning where a page came too late.
-    pub(super) fn list(&self) -> Result<Listed, ApiError> {
+    pub(super) fn list(&mut self) -> Result<Listed, ApiError> {
         match self.pages() {
             Err(ApiError::Expired) => self.pages(),
             listed => listed,
         }
     }
 
-    fn pages(&self) -> Result<Listed, ApiError> {
+    fn pages(&mut self) -> Result<Listed, ApiError> {
         let (mut pods, mut next) = (Vec::new(), None::<String>);
         for number in 1..=MAX_PAGES {
             let more = next.take().map(|token| format!("&continue={}", escaped(&token))).unwrap_or_default();
@@ -130,7 +174,7 @@ impl Api {
         Err(self.malformed(format!("a list of more than {MAX_PAGES} pages")))
     }
 
-    fn page(&self, url: &str, number: usize) -> Result<listing::Page, ApiError> {
+    fn page(&mut self, url: &str, number: usize) -> Result<listing::Page, ApiError> {
         let body = self.get(url, TIMEOUT)?;
         let document: Value = serde_json::from_reader(BufReader::new(body.take(MAX_PAGE_BYTES)))
             .map_err(|error| self.malformed(error.to_string()))?;
@@ -138,22 +182,25 @@ impl Api {
     }
 
     /// Watches from a version on, for at most so long.
-    pub(super) fn watch(&self, version: &str, span: Duration) -> Result<Watch, ApiError> {
-        let (pods, version, seconds) = (&self.pods, escaped(version), span.as_secs().max(1));
+    pub(super) fn watch(&mut self, version: &str, span: Duration) -> Result<Watch, ApiError> {
+        let (version, seconds) = (escaped(version), span.as_secs().max(1));
+        let pods = &self.pods;
         let url = format!("{pods}?watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}");
         let body = self.get(&url, Duration::from_secs(seconds) + GRACE)?;
         Ok(Watch { lines: BufReader::new(Box::new(body)) })
     }
 
-    fn get(&self, url: &str, timeout: Duration) -> Result<impl Read + use<>, ApiError> {
-        let mut request = self.agent.get(url).config().timeout_global(Some(timeout)).build();
-        if let Some(token) = &self.token {
-            let token = token.read().map_err(|(path, source)| ApiError::Token { path, source })?;
-            request = request.header("authorization", format!("Bearer {token}"));
+    /// Asks, and once more where what a program said is not taken any longer.
+    fn get(&mut self, url: &str, timeout: Duration) -> Result<impl Read + use<>, ApiError> {
+        let is_told = matches!(self.account, Account::Told(_));
+        if is_told && self.shown.until.is_some_and(|until| until <= clock::now()) {
+            self.shown = Shown::of(&self.account, self.ca.as_ref())?;
         }
-        let response = request.header("accept", "application/json").call();
-        let away = |error: ureq::Error| ApiError::Away { url: self.pods.clone(), problem: error.to_string() };
-        let response = response.map_err(away)?;
+        let mut response = self.ask(url, timeout)?;
+        if is_told && response.status().as_u16() == 401 {
+            self.shown = Shown::of(&self.account, self.ca.as_ref())?;
+            response = self.ask(url, timeout)?;
+        }
         let status = response.status().as_u16();
         let body = response.into_body().into_reader();
         match status {
@@ -161,6 +208,16 @@ impl Api {
             410 => Err(ApiError::Expired),
             _ => Err(ApiError::Refused { url: self.pods.clone(), status, message: message(body) }),
         }
+    }
+
+    fn ask(&self, url: &str, timeout: Duration) -> Result<ureq::http::Response<ureq::Body>, ApiError> {
+        let mut request = self.shown.agent.get(url).config().timeout_global(Some(timeout)).build();
+        if let Some(token) = &self.shown.token {
+            let token = token.read().map_err(|(path, source)| ApiError::Token { path, source })?;
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let away = |error: ureq::Error| ApiError::Away { url: self.pods.clone(), problem: error.to_string() };
+        request.header("accept", "application/json").call().map_err(away)
     }
 
     fn malformed(&self, problem: String) -> ApiError {
