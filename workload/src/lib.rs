@@ -11,6 +11,7 @@
 )]
 
 pub mod yaml;
+pub mod kubeconfig;
 pub mod object;
 pub mod image;
 pub mod storage;

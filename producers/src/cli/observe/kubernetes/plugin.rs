@@ -13,15 +13,12 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use lineal_producers::{clock, tls::Pem};
 use lineal_schemas::timestamp::Timestamp;
-use serde_json::{Value, json};
+use lineal_workload::kubeconfig::Program;
+use serde_json::Value;
 
 use super::{super::super::console::shown, access::Token};
-
-/// The versions of its answer that are read.
-const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
 /// How long it may take: it may ask a cloud.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -79,40 +76,12 @@ pub(super) struct Credential {
 
 impl Plugin {
     /// What `user.exec` says. `folder` is where the kubeconfig is.
-    pub(super) fn of(exec: &Value, cluster: &Value, ca: Option<&Pem>, folder: &Path) -> Result<Self, String> {
-        let text = |member: &str| exec.get(member).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let version = text("apiVersion").unwrap_or_default();
-        if !VERSIONS.contains(&version) {
-            return Err(format!("`apiVersion` is none of {}", VERSIONS.join(" and ")));
-        }
-        if text("interactiveMode") == Some("Always") {
-            return Err("it wants to ask somebody at a terminal (`interactiveMode: Always`)".to_owned());
-        }
-        let command = text("command").ok_or("no `command`")?;
-        // A bare name is looked for on PATH; a path begins where the file is.
+    pub(super) fn new(program: Program, ca: Option<&Pem>, folder: &Path) -> Self {
+        let asked = program.asked(ca.map(|ca| ca.text.as_slice())).to_string();
+        let Program { command, arguments, mut variables, version, hint, .. } = program;
+        variables.push(("KUBERNETES_EXEC_INFO".to_owned(), asked));
         let program = if command.contains('/') { folder.join(command) } else { command.into() };
-        let list = |member: &str| match exec.get(member) {
-            None | Some(Value::Null) => Ok(&[][..]),
-            Some(value) => value.as_array().map(Vec::as_slice).ok_or_else(|| format!("`{member}` is no list")),
-        };
-        let argument = |value: &Value| value.as_str().map(str::to_owned).ok_or("`args` are no texts");
-        let arguments = list("args")?.iter().map(argument).collect::<Result<_, _>>()?;
-        let variable = |entry: &Value| {
-            let text = |member: &str| entry.get(member).and_then(Value::as_str).map(str::to_owned);
-            text("name")
-                .filter(|name| is_variable(name))
-                .zip(text("value"))
-                .ok_or("`env` has an entry that is no variable")
-        };
-        let mut variables: Vec<(String, String)> = list("env")?.iter().map(variable).collect::<Result<_, _>>()?;
-        let mut spec = json!({"interactive": false});
-        if exec.get("provideClusterInfo").and_then(Value::as_bool) == Some(true) {
-            spec["cluster"] = cluster_of(cluster, ca);
-        }
-        let asked = json!({"kind": "ExecCredential", "apiVersion": version, "spec": spec});
-        variables.push(("KUBERNETES_EXEC_INFO".to_owned(), asked.to_string()));
-        let hint = text("installHint").map(shown);
-        Ok(Self { program, arguments, variables, version: version.to_owned(), hint, patience: PATIENCE })
+        Self { program, arguments, variables, version, hint: hint.as_deref().map(shown), patience: PATIENCE }
     }
 
     /// Asks it.
@@ -178,26 +147,6 @@ impl Plugin {
     }
 }
 
-/// What a variable of the environment may be called.
-fn is_variable(name: &str) -> bool {
-    !name.is_empty() && !name.contains(['=', '\0'])
-}
-
-/// The cluster as the program is told of it; what is its own stands among the extensions.
-fn cluster_of(cluster: &Value, ca: Option<&Pem>) -> Value {
-    let mut told = json!({"server": cluster.get("server")});
-    if let Some(ca) = ca {
-        told["certificate-authority-data"] = json!(BASE64_STANDARD.encode(&ca.text));
-    }
-    let extensions = cluster.get("extensions").and_then(Value::as_array).into_iter().flatten();
-    let is_own =
-        |entry: &&Value| entry.get("name").and_then(Value::as_str) == Some("client.authentication.k8s.io/exec");
-    if let Some(config) = extensions.filter(is_own).find_map(|entry| entry.get("extension")) {
-        told["config"] = config.clone();
-    }
-    told
-}
-
 /// Reads a stream to its end, beside.
 fn heard(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
@@ -229,11 +178,18 @@ fn now_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use lineal_workload::kubeconfig::{Context, User};
+    use serde_json::json;
+
     use super::*;
 
     fn plugin(script: &str) -> Plugin {
-        let exec = json!({"apiVersion": VERSIONS[0], "command": "sh", "args": ["-c", script], "env": [{"name": "A", "value": "b"}]});
-        Plugin::of(&exec, &json!({"server": "https://x"}), None, Path::new("")).unwrap()
+        let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script],
+            "env": [{"name": "A", "value": "b"}]});
+        let config = json!({"current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "b", "user": "c"}}],
+            "clusters": [{"name": "b", "cluster": {"server": "https://x"}}], "users": [{"name": "c", "user": {"exec": exec}}]});
+        let User::Told(program) = Context::parse(&config.to_string()).unwrap().user else { panic!("{config}") };
+        Plugin::new(program, None, Path::new(""))
     }
 
     fn error(plugin: &Plugin) -> String {
@@ -287,28 +243,5 @@ mod tests {
     fn what_it_leaves_behind_is_not_waited_for() {
         let left = plugin("sleep 2 >&- <&- & exit 3");
         assert!(error(&left).contains("exit status: 3"), "{}", error(&left));
-    }
-
-    #[test]
-    fn what_can_not_be_asked_is_refused() {
-        let own = json!({"apiVersion": VERSIONS[1], "command": "x"});
-        let of = |member: &str, value: Value| {
-            let mut exec = own.clone();
-            exec[member] = value;
-            Plugin::of(&exec, &json!({}), None, Path::new("/etc")).map(|plugin| plugin.program)
-        };
-        assert_eq!(of("args", Value::Null), Ok("x".into()));
-        assert_eq!(of("command", json!("./bin/x")), Ok("/etc/./bin/x".into()));
-        for (member, value) in [
-            ("apiVersion", json!("client.authentication.k8s.io/v1alpha1")),
-            ("command", json!("")),
-            ("interactiveMode", json!("Always")),
-            ("args", json!("x")),
-            ("args", json!([1])),
-            ("env", json!([{"name": "a=b", "value": "c"}])),
-            ("env", json!([{"name": "a"}])),
-        ] {
-            assert!(of(member, value.clone()).is_err(), "{member} {value}");
-        }
     }
 }
