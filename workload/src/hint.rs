@@ -123,7 +123,7 @@ fn flux(message: &Value, environment: &EnvironmentName, naming: &Naming) -> Resu
     Ok(finish("flux", place.service(environment, naming)?, parts, said("revision")?, text(message, &["timestamp"])?))
 }
 
-/// The message of the template that docs/OPERATIONS.md has.
+/// The message of the template docs/deploy/argo-cd/notifications.yaml.
 fn argo_cd(message: &Value, environment: &EnvironmentName, naming: &Naming) -> Result<Heard, HintError> {
     let missing = |at: &str| ObjectError::Missing { at: at.to_owned() };
     let name = text(message, &["app"])?.ok_or_else(|| missing("app"))?;

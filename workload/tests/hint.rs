@@ -5,6 +5,7 @@ use lineal_schemas::vocabulary::names::EnvironmentName;
 use lineal_workload::{
     hint::{self, Heard},
     naming::Naming,
+    yaml,
 };
 use serde_json::{Value, json};
 
@@ -118,4 +119,64 @@ fn what_is_neither_is_an_error() {
         assert_eq!(heard(&message, &[]), Err(code), "{message}");
     }
     assert_eq!(heard(&json!("x".repeat(hint::MAX_MESSAGE_BYTES)), &[]), Err("message-too-long"));
+}
+
+/// What a template of Go's makes of an object, as far as ours go: `toJson` and `with` of paths, `index` of what `with` is at.
+fn rendered(template: &str, object: &Value) -> String {
+    let (mut out, mut at) = (String::new(), vec![Some(object)]);
+    for (number, part) in template.split("{{").enumerate() {
+        let (action, text) = if number == 0 { ("", part) } else { part.split_once("}}").unwrap() };
+        let of = |path: &str| match path.strip_prefix(".app") {
+            // At the top a path begins at the object, and inside of `with` there is no other path than the dot itself.
+            Some(path) => object.pointer(&path.replace('.', "/")),
+            None => at.last().copied().flatten().filter(|_dot| path == "."),
+        };
+        match action.split_once(' ') {
+            None if action == "end" => drop(at.pop()),
+            None => assert_eq!(action, ""),
+            // What is inside is left out, where there is nothing.
+            Some(_action) if at.last().unwrap().is_none() && !action.starts_with("with") => {}
+            Some(("toJson", path)) => out.push_str(&of(path).unwrap_or(&Value::Null).to_string()),
+            Some(("with", path)) => at.push(match path.strip_prefix("index . ") {
+                Some(key) => at.last().unwrap().and_then(|map| map.get(key.trim_matches('"'))),
+                None => of(path),
+            }),
+            Some(_other) => panic!("{action}"),
+        }
+        if at.last().unwrap().is_some() {
+            out.push_str(text);
+        }
+    }
+    out
+}
+
+#[test]
+fn the_template_of_our_documents_says_the_service_and_where_it_deploys_to() {
+    let file = include_str!("../../docs/deploy/argo-cd/notifications.yaml");
+    let config = yaml::parse(file).unwrap().remove(0);
+    let template = yaml::parse(config.at(&["data", "template.lineal"]).unwrap().text().unwrap()).unwrap().remove(0);
+    let message = |application: &Value| -> Value {
+        let text = rendered(template.text_at("message").unwrap(), application);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    let operation = json!({"phase": "Succeeded", "startedAt": "2026-08-22T07:26:00Z", "finishedAt": "2026-08-22T07:26:19Z",
+        "syncResult": {"revision": "9c1f0d7e"}});
+    let mut application = json!({"metadata": {"name": "fraud-eu", "namespace": "argocd", "uid": "1",
+            "annotations": {"lineal.dev/service": "payments/fraud", "notifications.argoproj.io/subscribe.lineal.nats": "x"}},
+        "spec": {"destination": {"namespace": "prod"}},
+        "status": {"operationState": operation, "summary": {"images": ["r.io/fraud:2"]}}});
+    let asked = |service: &str| {
+        format!("argo-cd {service}@eu-1/prod image:@oci://r.io/fraud:2 9c1f0d7e 2026-08-22T07:26:19.000Z")
+    };
+    assert_eq!(heard(&message(&application), &[]).unwrap(), asked("service/payments/fraud"));
+    application["metadata"]["annotations"].as_object_mut().unwrap().remove("lineal.dev/service");
+    assert_eq!(heard(&message(&application), &[]).unwrap(), asked("service/prod/fraud-eu"));
+    application["metadata"].as_object_mut().unwrap().remove("annotations");
+    application["spec"]["destination"].as_object_mut().unwrap().remove("namespace");
+    assert_eq!(heard(&message(&application), &[]).unwrap(), "it does not say which service it is about");
+    // Argo CD's own namespace is where it may have been mapped.
+    assert_eq!(
+        heard(&message(&application), &["argocd/fraud-eu=payments/fraud"]).unwrap(),
+        asked("service/payments/fraud")
+    );
 }
