@@ -264,6 +264,11 @@ fn what_is_no_review_is_refused_and_a_review_that_contradicts_itself_is_denied()
     for body in ["", "{", "\u{feff}{}", &format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))] {
         assert_eq!(served.ask("POST", "/v1/admission", &[], body.as_bytes()).status, 400);
     }
+    // Also where nobody reads it, as in who asks.
+    let mut bytes = review("uid-9", &inference_service("fraud", &pinned())).to_string().into_bytes();
+    let at = bytes.windows(8).position(|window| window == b"username").unwrap();
+    bytes[at] = 0xff;
+    assert_eq!(served.ask("POST", "/v1/admission", &[], &bytes).status, 400);
 }
 
 #[test]

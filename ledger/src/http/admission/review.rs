@@ -92,7 +92,9 @@ impl Review {
     /// Reads a review. What is none has no uid that could be answered to.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Problem> {
         let wrong = |why: String| Problem::Answer(AnswerError::Question(format!("no AdmissionReview: {why}")));
-        let review: Self = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+        // Of bytes, members that nobody reads would be passed over without a look.
+        let text = std::str::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
+        let review: Self = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         let is_known = review.kind == "AdmissionReview" && matches!(review.api_version.as_str(), V1 | V1_BETA1);
         if !is_known {
             let expected = format!("expected an AdmissionReview of {V1} or {V1_BETA1}");
