@@ -117,6 +117,23 @@ fn what_is_unknown_of_one_service_is_not_unknown_of_another() {
 }
 
 #[test]
+fn a_list_with_its_services_says_what_a_canary_gets() {
+    let place = Place::new();
+    let of_revision = |revision: &str, of: char| {
+        let mut pod = pod("prod", "fraud", revision, of);
+        pod["metadata"]["labels"]["serving.knative.dev/revision"] = json!(revision);
+        pod
+    };
+    let traffic = json!([{"revisionName": "f-1", "percent": 95}, {"revisionName": "f-2", "percent": 5}]);
+    let service = json!({"kind": "InferenceService", "metadata": {"name": "fraud", "namespace": "prod"},
+        "status": {"components": {"predictor": {"traffic": traffic}}}});
+    let (code, _out, err) = observe(&place, &list(&[of_revision("f-1", 'a'), of_revision("f-2", 'b'), service]), &[]);
+    assert_eq!(code, 0, "{err}");
+    let sets = place.events()[1].4["servingSet"].clone();
+    assert_eq!((&sets[0]["share"], &sets[1]["share"]), (&json!("0.95"), &json!("0.05")), "{sets}");
+}
+
+#[test]
 fn names_out_of_a_list_can_not_write_over_the_screen() {
     let place = Place::new();
     let mut starting = pod("prod", "fraud", "a", 'a');

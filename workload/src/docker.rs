@@ -62,7 +62,8 @@ fn instance(container: &Value, images: &BTreeMap<&str, &Value>) -> Result<Instan
         }
     }
     let state = if runs { State::Runs } else { State::Idle };
-    Ok(Instance { pod: name.to_owned(), owner, state, components: ordered(components), unknown, runtime: None })
+    let (pod, components) = (name.to_owned(), ordered(components));
+    Ok(Instance { pod, owner, state, components, unknown, revision: None, runtime: None })
 }
 
 /// `REPOSITORY@sha256:…` of an image: of the container's own repository, or the only one.

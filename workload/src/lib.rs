@@ -19,6 +19,7 @@ mod containers;
 pub mod asked;
 pub mod running;
 pub mod naming;
+pub mod traffic;
 pub mod docker;
 pub mod look;
 pub mod listing;

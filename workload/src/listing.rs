@@ -15,6 +15,8 @@ const MAX_DOCUMENTS: usize = 100_000;
 pub struct Pods {
     /// The pods.
     pub items: Vec<Value>,
+    /// The `InferenceService`s among them, which say how traffic is split.
+    pub services: Vec<Value>,
     /// Whether these are all that were there.
     pub whole: bool,
 }
@@ -96,7 +98,7 @@ pub fn read(text: &[u8]) -> Result<Vec<Pods>, ListingError> {
         }
     }
     if !single.is_empty() {
-        looks.push(Pods { items: single, whole: false });
+        looks.push(Pods { items: single, services: Vec::new(), whole: false });
     }
     if looks.is_empty() { Err(ListingError::Empty) } else { Ok(looks) }
 }
@@ -110,10 +112,14 @@ const fn malformed(number: usize, problem: String) -> ListingError {
     ListingError::Malformed { number, problem }
 }
 
-/// The pods of a list. The items of a `PodList` need not say that they are pods.
+/// The pods of a list. The items of a `PodList` need not say that they are pods; `InferenceService`s may stand among them.
 fn of_list(document: Value, number: usize) -> Result<Pods, ListingError> {
     let page = page(document, number)?;
-    Ok(Pods { items: page.items, whole: page.next.is_none() })
+    // Of a list of services alone it does not follow that nothing runs.
+    if page.items.is_empty() && !page.services.is_empty() {
+        return Err(ListingError::NoPods { number, found: "InferenceService".to_owned() });
+    }
+    Ok(Pods { items: page.items, services: page.services, whole: page.next.is_none() })
 }
 
 /// A page of a list of pods, as the API server answers it.
@@ -121,31 +127,36 @@ fn of_list(document: Value, number: usize) -> Result<Pods, ListingError> {
 pub struct Page {
     /// The pods.
     pub items: Vec<Value>,
+    /// The `InferenceService`s among them.
+    pub services: Vec<Value>,
     /// The version of all that there is, from which a watch goes on.
     pub version: Option<String>,
     /// With what the next page is asked for; nothing where this is the last.
     pub next: Option<String>,
 }
 
-/// Reads a page. `number` is which document it is, for the error.
+/// Reads a page of pods, of `InferenceService`s, or of both. `number` is which document it is, for the error.
 pub fn page(mut document: Value, number: usize) -> Result<Page, ListingError> {
     let member = |path: &[&str]| text(&document, path).map_err(|error| malformed(number, error.to_string()));
-    let is_pod_list = member(&["kind"])? == Some("PodList");
+    let kind = member(&["kind"])?;
+    let (is_pod_list, is_service_list) = (kind == Some("PodList"), kind == Some("InferenceServiceList"));
     let version = member(&["metadata", "resourceVersion"])?.map(str::to_owned);
     let next = member(&["metadata", "continue"])?.map(str::to_owned);
     let Some(Value::Array(items)) = document.get_mut("items").map(Value::take) else {
         return Err(malformed(number, "a list without `items`".to_owned()));
     };
-    let (count, mut pods, mut other) = (items.len(), Vec::new(), None);
+    let (count, mut pods, mut services, mut other) = (items.len(), Vec::new(), Vec::new(), None);
     for item in items {
         match item.get("kind").and_then(Value::as_str) {
             Some("Pod") => pods.push(item),
             None if is_pod_list => pods.push(item),
+            Some("InferenceService") => services.push(item),
+            None if is_service_list => services.push(item),
             kind => other = other.or_else(|| Some(kind.unwrap_or("something without a kind").to_owned())),
         }
     }
     match other {
         Some(found) if pods.is_empty() && count > 0 => Err(ListingError::NoPods { number, found }),
-        _ => Ok(Page { items: pods, version, next }),
+        _ => Ok(Page { items: pods, services, version, next }),
     }
 }

@@ -4,12 +4,12 @@
 //! whole may still run. Instances of the same parts are one set with a count; the pods of one `InferenceService` that
 //! answer together are one set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lineal_schemas::vocabulary::{
     deployment::{Component, ServedSet},
     names::ServiceBaseName,
-    values::Count,
+    values::{Count, Share},
 };
 use serde_json::Value;
 
@@ -18,6 +18,7 @@ use crate::{
     naming::Naming,
     object::text,
     running::{Instance, State},
+    traffic::Traffic,
 };
 
 /// The most remarks of a look that are kept; they are for people.
@@ -40,6 +41,8 @@ pub struct Seen {
 pub struct Look {
     /// The instances, before they are put together.
     pub instances: Vec<Instance>,
+    /// How services split their traffic.
+    pub traffic: Traffic,
     /// Whether all pods were listed, read and named.
     pub whole: bool,
     /// What was not, and why, a sentence each.
@@ -74,6 +77,15 @@ impl Look {
         }
     }
 
+    /// Takes in what an `InferenceService` says of its traffic. Where that can't be read it is unknown, and what runs is not.
+    pub fn split(&mut self, service: &Value) {
+        if let Err(error) = self.traffic.read(service)
+            && self.remarks.len() < MAX_REMARKS
+        {
+            self.remarks.push(format!("how an InferenceService splits its traffic can't be read: {error}"));
+        }
+    }
+
     /// Takes an instance in, if it is one of a service that is looked at.
     pub fn take(&mut self, instance: Instance, naming: &Naming) {
         if naming.looks_at(&instance.owner.namespace) && !instance.owner.is_job() {
@@ -102,8 +114,8 @@ impl Look {
             }
         }
         self.remarks.truncate(MAX_REMARKS);
-        let whole = self.whole;
-        services.into_iter().map(|(name, instances)| (name, seen(&instances, whole))).collect()
+        let (whole, traffic) = (self.whole, &self.traffic);
+        services.into_iter().map(|(name, instances)| (name, seen(&instances, whole, traffic))).collect()
     }
 }
 
@@ -113,41 +125,67 @@ fn is_elsewhere(pod: &Value, naming: &Naming) -> bool {
 }
 
 /// Puts the instances of a service together.
-fn seen(instances: &[Instance], whole: bool) -> Seen {
+fn seen(instances: &[Instance], whole: bool, traffic: &Traffic) -> Seen {
     let complete = whole && instances.iter().all(|instance| instance.unknown.is_empty());
     let running = || instances.iter().filter(|instance| instance.state == State::Runs);
     let is_beside = |instance: &&Instance| instance.owner.part.as_deref().is_some_and(|part| BESIDE.contains(&part));
     let mut main = counted(running().filter(|instance| !is_beside(instance)));
+    let shares = shares(&main, instances, traffic);
     let beside = BESIDE.map(|part| counted(running().filter(|instance| instance.owner.part.as_deref() == Some(part))));
     for variants in beside {
         match (main.is_empty(), &variants[..]) {
             // Which of several transformers stands before which predictor no pod says.
-            (false, [(components, _count)]) => join(&mut main, components),
+            (false, [variant]) => join(&mut main, &variant.components),
             _ => main.extend(variants),
         }
     }
-    let sets = main
-        .into_iter()
-        .filter(|(components, _count)| !components.is_empty())
-        .map(|(components, count)| ServedSet { components, share: None, instances: Count::try_from(count).ok() });
+    let shares = shares.into_iter().flatten().map(Some).chain(std::iter::repeat(None));
+    let sets = main.into_iter().zip(shares).filter(|(variant, _share)| !variant.components.is_empty()).map(
+        |(Variant { components, count, .. }, share)| ServedSet {
+            components,
+            share,
+            instances: Count::try_from(count).ok(),
+        },
+    );
     Seen { sets: sets.collect(), complete }
 }
 
-fn join(main: &mut [(Vec<Component>, u64)], beside: &[Component]) {
-    for (components, _count) in main {
-        let mut all = std::mem::take(components);
+/// What the sets of a service have of its traffic, where it is one object's.
+fn shares(main: &[Variant<'_>], instances: &[Instance], traffic: &Traffic) -> Option<Vec<Share>> {
+    let objects: BTreeSet<(&str, &str)> = instances
+        .iter()
+        .map(|instance| (instance.owner.namespace.as_str(), instance.owner.workload.as_str()))
+        .collect();
+    let mut objects = objects.into_iter();
+    let (Some((namespace, workload)), None) = (objects.next(), objects.next()) else { return None };
+    let revisions: Vec<_> = main.iter().map(|variant| variant.revisions.clone()).collect();
+    traffic.shares(&format!("{namespace}/{workload}"), &revisions)
+}
+
+/// Instances that consist of the same.
+struct Variant<'a> {
+    components: Vec<Component>,
+    count: u64,
+    revisions: BTreeSet<Option<&'a str>>,
+}
+
+fn join(main: &mut [Variant<'_>], beside: &[Component]) {
+    for variant in main {
+        let mut all = std::mem::take(&mut variant.components);
         all.extend_from_slice(beside);
-        *components = ordered(all);
+        variant.components = ordered(all);
     }
 }
 
 /// Different sets of components, each with how many instances have it; in one order.
-fn counted<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<(Vec<Component>, u64)> {
-    let mut sets: BTreeMap<Vec<String>, (Vec<Component>, u64)> = BTreeMap::new();
+fn counted<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<Variant<'a>> {
+    let mut sets: BTreeMap<Vec<String>, Variant<'a>> = BTreeMap::new();
     for instance in instances {
         let keys = instance.components.iter().map(key).collect();
-        let (_components, count) = sets.entry(keys).or_insert_with(|| (instance.components.clone(), 0));
-        *count = count.saturating_add(1);
+        let new = || Variant { components: instance.components.clone(), count: 0, revisions: BTreeSet::new() };
+        let variant = sets.entry(keys).or_insert_with(new);
+        variant.count = variant.count.saturating_add(1);
+        variant.revisions.insert(instance.revision.as_deref());
     }
     sets.into_values().collect()
 }

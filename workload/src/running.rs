@@ -13,6 +13,7 @@ use crate::{
     naming::Owner,
     object::{Metadata, ObjectError, list, object, text},
     storage::{asked_model, image_in, running_model},
+    traffic::REVISION,
 };
 
 /// The annotation in which KServe hands the model's address to its storage initializer.
@@ -43,6 +44,8 @@ pub struct Instance {
     pub components: Vec<Component>,
     /// What could not be seen, a sentence each. With any, the components are not all that runs.
     pub unknown: Vec<String>,
+    /// Which revision of its service it is, where a platform says so.
+    pub revision: Option<String>,
     /// Where its server tells what it has loaded, `HOST:PORT/PATH`, if the pod says so.
     pub runtime: Option<String>,
 }
@@ -64,8 +67,9 @@ impl Instance {
         }
         let (components, unknown) = (ordered(reading.components), reading.unknown);
         let runtime = runtime_of(pod, &metadata)?;
+        let revision = metadata.label(REVISION)?.map(str::to_owned);
         let pod = format!("{}/{}", metadata.namespace, metadata.name);
-        Ok(Self { pod, owner, state, components, unknown, runtime })
+        Ok(Self { pod, owner, state, components, unknown, revision, runtime })
     }
 
     /// With a component more, such as one that the server itself told of.

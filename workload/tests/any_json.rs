@@ -129,6 +129,7 @@ fn read_every_way(value: &Value) {
     drop(Asked::read(value).map(|asked| (asked.serving_set(), asked.service(&naming))));
     drop(Instance::read(value));
     let mut look = Look::of([value], true, &naming);
+    look.split(value);
     drop(look.services(&naming));
     let text = value.to_string();
     drop(listing::read(text.as_bytes()));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lineal_schemas::vocabulary::values::Count;
+use lineal_schemas::vocabulary::{deployment::ServedSet, values::Count};
 use lineal_workload::{look::Look, naming::Naming, running::Instance};
 use serde_json::{Value, json};
 
@@ -174,6 +174,58 @@ fn the_pods_of_an_inference_service_answer_together() {
         3,
         "nobody can say which"
     );
+}
+
+/// Shares by model, of two revisions of an `InferenceService` and what its status says of them; `-` where none is said.
+fn shares(revisions: &[(&str, char)], traffic: &Value, latest: &str) -> Vec<String> {
+    let pods = revisions.iter().enumerate().map(|(number, (revision, of))| {
+        let labels = json!({"serving.kserve.io/inferenceservice": "fraud", "component": "predictor",
+            "serving.knative.dev/revision": revision});
+        with(pod(&format!("p{number}"), "r.io/serve:1", *of), "/metadata/labels", labels)
+    });
+    let pods: Vec<Value> = pods.collect();
+    let mut look = Look::of(&pods, true, &Naming::default());
+    look.split(&json!({"kind": "InferenceService", "metadata": {"name": "fraud", "namespace": "prod"},
+        "status": {"components": {"predictor": {"latestReadyRevision": latest, "traffic": traffic}}}}));
+    let services = look.services(&Naming::default());
+    let said = |set: &ServedSet| {
+        let digest = set.components[0].artifact.digests().next().unwrap().1[..1].to_owned();
+        let share = set.share.as_ref().map_or("-", |share| share.as_decimal().as_str());
+        format!("{digest} {share}")
+    };
+    assert!(look.remarks.is_empty(), "{:?}", look.remarks);
+    services.values().next().unwrap().sets.iter().map(said).collect()
+}
+
+#[test]
+fn a_canary_has_the_share_that_its_service_says() {
+    let named = json!([{"revisionName": "f-1", "percent": 90, "tag": "prev"},
+        {"revisionName": "f-2", "percent": 10, "latestRevision": true}]);
+    assert_eq!(shares(&[("f-1", 'a'), ("f-2", 'b'), ("f-1", 'a')], &named, "f-2"), ["a 0.90", "b 0.10"]);
+    let unnamed = json!([{"revisionName": "f-1", "percent": 90}, {"percent": 10, "latestRevision": true}]);
+    assert_eq!(shares(&[("f-1", 'a'), ("f-2", 'b')], &unnamed, "f-2"), ["a 0.90", "b 0.10"]);
+    // Two revisions of the same; one that gets nothing any more; one that has no pod now; one alone.
+    assert_eq!(shares(&[("f-1", 'a'), ("f-2", 'a'), ("f-0", 'c')], &named, "f-2"), ["a 1", "c 0.00"]);
+    assert_eq!(shares(&[("f-1", 'a')], &named, "f-2"), ["a 0.90"]);
+    assert_eq!(shares(&[("f-1", 'a')], &json!([{"revisionName": "f-1", "percent": 100}]), "f-1"), ["a -"]);
+}
+
+#[test]
+fn what_is_no_split_of_all_that_runs_says_no_share() {
+    let named = json!([{"revisionName": "f-1", "percent": 90}, {"revisionName": "f-2", "percent": 10}]);
+    for (revisions, traffic) in [
+        // A revision whose image is replaced under it is two things with one number.
+        (&[("f-1", 'a'), ("f-1", 'b')][..], named),
+        (&[("f-1", 'a'), ("f-2", 'b')], json!([{"revisionName": "f-1", "percent": 90}])),
+        (&[("f-1", 'a'), ("f-2", 'b')], json!([{"percent": 100}])),
+        (
+            &[("f-1", 'a'), ("f-2", 'b')],
+            json!([{"revisionName": "f-1", "percent": 50}, {"revisionName": "f-2", "percent": -1}]),
+        ),
+        (&[("f-1", 'a'), ("f-2", 'b')], json!(null)),
+    ] {
+        assert_eq!(shares(revisions, &traffic, "f-9"), ["a -", "b -"], "{traffic}");
+    }
 }
 
 #[test]

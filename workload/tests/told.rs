@@ -30,6 +30,8 @@ fn only_a_whole_list_is_taken_for_all_there_is() {
         (r#"{"kind":"List"}"#, "malformed-list"),
         (r#"{"kind":"List","items":null}"#, "malformed-list"),
         (r#"{"kind":"List","items":[{"kind":"Deployment"}]}"#, "no-pods"),
+        (r#"{"kind":"List","items":[{"kind":"InferenceService"}]}"#, "no-pods"),
+        (r#"{"kind":"InferenceServiceList","items":[{}]}"#, "no-pods"),
         (r#"{"kind":"List","items":[{}]}"#, "no-pods"),
         (r#"{"kind":"Status"}"#, "no-pods"),
     ] {

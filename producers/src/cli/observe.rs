@@ -15,7 +15,11 @@ use std::path::PathBuf;
 use clap::Args;
 use lineal_producers::{clock, object::Object};
 use lineal_schemas::{timestamp::Timestamp, vocabulary::names::EnvironmentName};
-use lineal_workload::{listing, look::Look, naming::Naming};
+use lineal_workload::{
+    listing::{self, Pods},
+    look::Look,
+    naming::Naming,
+};
 
 use self::{report::Reporter, runtimes::Runtimes};
 use super::{
@@ -70,7 +74,7 @@ pub(crate) struct ObserveArguments {
 #[command(next_help_heading = "Looking at an environment")]
 struct Looking {
     /// Read pods from standard input: the output of `kubectl get pods --all-namespaces -o json`. A list is all there is; a
-    /// single pod is a part.
+    /// single pod is a part. With `pods,inferenceservices`, the shares of canaries are known.
     #[arg(long, conflicts_with_all = ["service", "kubernetes", "docker"], requires = "environment")]
     stdin: bool,
     /// Ask a Docker engine: its socket, or a file with the output of `docker inspect` (`-` for standard input).
@@ -169,7 +173,12 @@ fn pods(naming: &Naming) -> Result<Vec<(Look, bool)>, Failure> {
         Failure::refused(format!("{error} ({})", error.code()))
             .with_hint("nothing was said: what runs is not known from it")
     })?;
-    Ok(looks.iter().map(|pods| (Look::of(&pods.items, pods.whole, naming), pods.whole)).collect())
+    let look = |pods: &Pods| {
+        let mut look = Look::of(&pods.items, pods.whole, naming);
+        pods.services.iter().for_each(|service| look.split(service));
+        (look, pods.whole)
+    };
+    Ok(looks.iter().map(look).collect())
 }
 
 /// When it was seen.

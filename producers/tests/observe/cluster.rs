@@ -317,3 +317,60 @@ fn a_kubeconfig_that_asks_for_more_than_is_done_is_refused() {
         assert!(code == 1 && err.contains("kubectl config view"), "{text}: {err}");
     }
 }
+
+/// A canary of KServe: what each revision gets is asked for, and said again once it is another.
+#[test]
+fn a_canary_is_said_with_the_share_that_its_service_gives_it() {
+    let place = Place::new();
+    let revision = |name: &str, of: char| {
+        let mut pod = pod("prod", "fraud", name, of);
+        pod["metadata"]["labels"] = json!({"serving.kserve.io/inferenceservice": "fraud", "component": "predictor",
+            "serving.knative.dev/revision": name});
+        pod
+    };
+    let percent = std::sync::atomic::AtomicU64::new(10);
+    let server = ApiServer::start(move |_number, path| {
+        if !path.starts_with("/apis/serving.kserve.io/v1beta1/inferenceservices?limit=500") {
+            return page(&[revision("f-1", 'a'), revision("f-2", 'b')], "10", None);
+        }
+        let canary = percent.fetch_add(15, std::sync::atomic::Ordering::SeqCst);
+        let traffic = json!([{"revisionName": "f-1", "percent": 100 - canary},
+            {"revisionName": "f-2", "percent": canary, "latestRevision": true}]);
+        let service = json!({"metadata": {"name": "fraud", "namespace": "prod"},
+            "status": {"components": {"predictor": {"traffic": traffic}}}});
+        Reply::Body(200, json!({"kind": "InferenceServiceList", "metadata": {}, "items": [service]}).to_string())
+    });
+    let once = || {
+        let (code, out, err) =
+            place.run(&[&["observe", "--kubernetes", &server.url, "--once"], &ENVIRONMENT[..]].concat());
+        assert!(code == 0 && !err.contains("warning"), "{err}");
+        out
+    };
+    once();
+    assert_eq!(once(), "1 service in environment/eu-1/prod: 1 changed, 0 gone\n");
+    let shares = |event: usize| {
+        let sets = place.events()[event].4["servingSet"].clone();
+        [0, 1].map(|set| sets[set]["share"].as_str().unwrap().to_owned())
+    };
+    assert_eq!((shares(1), shares(2)), (["0.90", "0.10"].map(str::to_owned), ["0.75", "0.25"].map(str::to_owned)));
+}
+
+#[test]
+fn without_kserve_or_the_right_to_look_no_share_is_said_and_everything_else_is() {
+    for (status, warns) in [(404, false), (403, true)] {
+        let place = Place::new();
+        let server = ApiServer::start(move |_number, path| {
+            if path.contains("inferenceservices") {
+                return Reply::Body(status, json!({"kind": "Status", "message": "no"}).to_string());
+            }
+            let mut pod = pod("prod", "fraud", "a", 'a');
+            pod["metadata"]["labels"]["serving.knative.dev/revision"] = json!("f-1");
+            page(&[pod], "10", None)
+        });
+        let (code, _out, err) =
+            place.run(&[&["observe", "--kubernetes", &server.url, "--once"], &ENVIRONMENT[..]].concat());
+        assert_eq!((code, err.contains("split their traffic can't be seen")), (0, warns), "{err}");
+        assert_eq!(said(&place), [(INVENTORY.to_owned(), 1, true), (FRAUD.to_owned(), 1, true)]);
+        assert!(place.events()[1].4["servingSet"][0].get("share").is_none());
+    }
+}

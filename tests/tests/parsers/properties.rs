@@ -126,6 +126,7 @@ pub fn pods(bytes: &[u8]) -> bool {
     let naming = Naming::default();
     for pods in &looks {
         let mut look = Look::of(&pods.items, pods.whole, &naming);
+        pods.services.iter().for_each(|service| look.split(service));
         let services = look.services(&naming);
         for seen in services.values() {
             assert!(!seen.complete || look.whole);

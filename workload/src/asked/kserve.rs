@@ -3,11 +3,14 @@
 //! Field paths as in KServe's `pkg/apis/serving/v1beta1/predictor.go` and `v1alpha1/llm_inference_service_types.go`. The
 //! image of a runtime that KServe picks itself is in no spec, and said to be unknown.
 
-use lineal_schemas::vocabulary::{deployment::ComponentRole, values::Share};
+use lineal_schemas::vocabulary::deployment::ComponentRole;
 use serde_json::Value;
 
 use super::Parts;
-use crate::object::{ObjectError, at, list, object, text};
+use crate::{
+    object::{ObjectError, at, list, object, text},
+    traffic::share,
+};
 
 /// The predictors of the time before `model`, each a member of its own.
 const LEGACY: [&str; 10] =
@@ -26,7 +29,7 @@ pub(super) fn inference_service(service: &Value, parts: &mut Parts) -> Result<()
     parts.pod(service, &["spec", "predictor"], ComponentRole::Image)?;
     parts.pod(predictor, &["workerSpec"], ComponentRole::Image)?;
     if let Some(percent) = at(predictor, &["canaryTrafficPercent"])? {
-        parts.share = share(percent);
+        parts.share = percent.as_u64().and_then(share);
     }
     parts.pod(service, &["spec", "transformer"], ComponentRole::Transform)?;
     explainer(service, parts)
@@ -53,13 +56,6 @@ fn explainer(service: &Value, parts: &mut Parts) -> Result<(), ObjectError> {
         implementation(art, "art", parts)?;
     }
     Ok(())
-}
-
-/// A percentage of the traffic as a share; nothing for what is none.
-fn share(percent: &Value) -> Option<Share> {
-    let percent = percent.as_u64().filter(|percent| *percent <= 100)?;
-    let text = if percent == 100 { "1".to_owned() } else { format!("0.{percent:02}") };
-    serde_json::from_value(Value::String(text)).ok()
 }
 
 /// `spec.model`, its adapters, and the pods that serve it.

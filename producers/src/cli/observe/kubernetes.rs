@@ -106,7 +106,7 @@ pub(super) fn watch(
     if arguments.cluster.once {
         let listed = api.list()?;
         cache.replace(&listed.pods, Some(listed.version), reporter.naming());
-        see(&cache, runtimes, &mut reporter);
+        see(&mut api, &cache, runtimes, &mut reporter);
         return reporter.say();
     }
     for signal in [SIGINT, SIGTERM] {
@@ -121,9 +121,17 @@ pub(super) fn watch(
     watching.run()
 }
 
-/// Takes a look at what is known, as of now.
-fn see(cache: &Cache, runtimes: &Runtimes, reporter: &mut Reporter<'_>) {
+/// Takes a look at what is known, as of now. How traffic is split is asked only where a pod is one of several revisions.
+fn see(api: &mut Api, cache: &Cache, runtimes: &Runtimes, reporter: &mut Reporter<'_>) {
     let mut look = cache.look();
+    if look.instances.iter().any(|instance| instance.revision.is_some()) {
+        match api.services() {
+            Ok(services) => services.iter().for_each(|service| look.split(service)),
+            Err(error) => {
+                look.remarks.push(format!("how InferenceServices split their traffic can't be seen: {error}"));
+            }
+        }
+    }
     runtimes.ask(&mut look, reporter.naming());
     reporter.see(look, true, clock::now());
 }
@@ -209,7 +217,7 @@ impl Watching<'_, '_> {
 
     /// Says what is known, as of now. A refusal is said, and the next event may fare better.
     fn say(&mut self) -> Result<(), Failure> {
-        see(&self.cache, self.runtimes, &mut self.reporter);
+        see(&mut self.api, &self.cache, self.runtimes, &mut self.reporter);
         report(&self.reporter.say_over(&mut self.emitter)?);
         Ok(())
     }

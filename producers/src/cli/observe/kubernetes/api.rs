@@ -90,6 +90,7 @@ impl From<ApiError> for Failure {
 /// An API server.
 pub(super) struct Api {
     pods: String,
+    services: String,
     ca: Option<Pem>,
     account: Account,
     shown: Shown,
@@ -140,45 +141,52 @@ impl Api {
         let Access { server, ca, account } = access;
         let shown = Shown::of(&account, ca.as_ref())?;
         // One namespace can be seen by who may see no other.
-        let path = match namespaces {
-            [one] => format!("/api/v1/namespaces/{}/pods", escaped(one)),
-            _ => "/api/v1/pods".to_owned(),
+        let within = match namespaces {
+            [one] => format!("namespaces/{}/", escaped(one)),
+            _ => String::new(),
         };
-        Ok(Self { pods: format!("{server}{path}"), ca, account, shown })
+        let pods = format!("{server}/api/v1/{within}pods");
+        let services = format!("{server}/apis/serving.kserve.io/v1beta1/{within}inferenceservices");
+        Ok(Self { pods, services, ca, account, shown })
     }
 
     /// Lists the pods, page by page; once more from the beginning where a page came too late.
     pub(super) fn list(&mut self) -> Result<Listed, ApiError> {
-        match self.pages() {
-            Err(ApiError::Expired) => self.pages(),
+        let url = self.pods.clone();
+        let page = match self.pages(&url) {
+            Err(ApiError::Expired) => self.pages(&url),
             listed => listed,
+        }?;
+        let version = page.version.ok_or_else(|| malformed(&url, "a list without a resourceVersion"))?;
+        Ok(Listed { pods: page.items, version })
+    }
+
+    /// The `InferenceService`s of now; none where there is no KServe.
+    pub(super) fn services(&mut self) -> Result<Vec<Value>, ApiError> {
+        match self.pages(&self.services.clone()) {
+            Ok(page) => Ok(page.services),
+            Err(ApiError::Refused { status: 404, .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
         }
     }
 
-    fn pages(&mut self) -> Result<Listed, ApiError> {
-        let (mut pods, mut next) = (Vec::new(), None::<String>);
+    /// All pages of a list, as the last one with what is in all of them.
+    fn pages(&mut self, url: &str) -> Result<listing::Page, ApiError> {
+        let (mut pods, mut services, mut next) = (Vec::new(), Vec::new(), None::<String>);
         for number in 1..=MAX_PAGES {
             let more = next.take().map(|token| format!("&continue={}", escaped(&token))).unwrap_or_default();
-            let page = self.page(&format!("{}?limit={PAGE}{more}", self.pods), number)?;
+            let body = self.get(&format!("{url}?limit={PAGE}{more}"), TIMEOUT)?;
+            let document: Value = serde_json::from_reader(BufReader::new(body.take(MAX_PAGE_BYTES)))
+                .map_err(|error| malformed(url, error))?;
+            let page = listing::page(document, number).map_err(|error| malformed(url, error))?;
             pods.extend(page.items);
+            services.extend(page.services);
             match page.next {
-                None => {
-                    let version = page.version;
-                    let version =
-                        version.ok_or_else(|| self.malformed("a list without a resourceVersion".to_owned()))?;
-                    return Ok(Listed { pods, version });
-                }
+                None => return Ok(listing::Page { items: pods, services, ..page }),
                 more => next = more,
             }
         }
-        Err(self.malformed(format!("a list of more than {MAX_PAGES} pages")))
-    }
-
-    fn page(&mut self, url: &str, number: usize) -> Result<listing::Page, ApiError> {
-        let body = self.get(url, TIMEOUT)?;
-        let document: Value = serde_json::from_reader(BufReader::new(body.take(MAX_PAGE_BYTES)))
-            .map_err(|error| self.malformed(error.to_string()))?;
-        listing::page(document, number).map_err(|error| self.malformed(error.to_string()))
+        Err(malformed(url, format!("a list of more than {MAX_PAGES} pages")))
     }
 
     /// Watches from a version on, for at most so long.
@@ -206,7 +214,7 @@ impl Api {
         match status {
             200 => Ok(body),
             410 => Err(ApiError::Expired),
-            _ => Err(ApiError::Refused { url: self.pods.clone(), status, message: message(body) }),
+            _ => Err(ApiError::Refused { url: place(url), status, message: message(body) }),
         }
     }
 
@@ -216,13 +224,18 @@ impl Api {
             let token = token.read().map_err(|(path, source)| ApiError::Token { path, source })?;
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let away = |error: ureq::Error| ApiError::Away { url: self.pods.clone(), problem: error.to_string() };
+        let away = |error: ureq::Error| ApiError::Away { url: place(url), problem: error.to_string() };
         request.header("accept", "application/json").call().map_err(away)
     }
+}
 
-    fn malformed(&self, problem: String) -> ApiError {
-        ApiError::Malformed { url: self.pods.clone(), problem }
-    }
+/// A URL without its query.
+fn place(url: &str) -> String {
+    url.split('?').next().unwrap_or_default().to_owned()
+}
+
+fn malformed(url: &str, problem: impl ToString) -> ApiError {
+    ApiError::Malformed { url: url.to_owned(), problem: problem.to_string() }
 }
 
 /// The sentence of a `Status`; whatever it is, shortened.
