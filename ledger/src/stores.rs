@@ -161,11 +161,14 @@ impl Stores {
     }
 
     fn profile(&self) -> Result<profile::Profile, StoreError> {
-        let home = self.variable("HOME").map(PathBuf::from).unwrap_or_default().join(".aws");
-        let file = |variable, name| self.variable(variable).map_or_else(|| home.join(name), PathBuf::from);
+        // Without a home there is no folder to look in: never the one that this happens to run in.
+        let home = self.variable("HOME").map(|home| PathBuf::from(home).join(".aws"));
+        let file = |variable, name| {
+            self.variable(variable).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(name)))
+        };
         let (account, settings) =
             (file("AWS_SHARED_CREDENTIALS_FILE", "credentials"), file("AWS_CONFIG_FILE", "config"));
-        profile::read(self.variable("AWS_PROFILE"), &account, &settings)
+        profile::read(self.variable("AWS_PROFILE"), account.as_deref(), settings.as_deref())
             .map_err(|(path, error)| StoreError::Settings(format!("{}: {error}", path.display())))
     }
 

@@ -21,13 +21,17 @@ pub(super) struct Profile {
 }
 
 /// Reads a profile: the named one, or `default`. A file that is not there says nothing.
-pub(super) fn read(name: Option<&str>, account: &Path, settings: &Path) -> Result<Profile, (PathBuf, io::Error)> {
+pub(super) fn read(
+    name: Option<&str>,
+    account: Option<&Path>,
+    settings: Option<&Path>,
+) -> Result<Profile, (PathBuf, io::Error)> {
     let is_named = name.is_some();
     let name = name.unwrap_or("default").to_owned();
-    let text = |path: &Path| match fs::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err((path.to_owned(), error)),
+    let text = |path: Option<&Path>| match path.map(|path| (path, fs::read_to_string(path))) {
+        Some((_path, Ok(text))) => Ok(text),
+        Some((path, Err(error))) if error.kind() != io::ErrorKind::NotFound => Err((path.to_owned(), error)),
+        _ => Ok(String::new()),
     };
     let (account, settings) = (section(&text(account)?, &name), section(&text(settings)?, &name));
     Ok(Profile { name, is_named, account, settings })

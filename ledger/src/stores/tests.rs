@@ -130,3 +130,16 @@ fn a_profile_without_keys_is_not_nobody() {
         assert!(refused.contains("has no keys in its file: `aws configure export-credentials"), "{refused}");
     }
 }
+
+#[test]
+fn a_home_leads_to_the_shared_files_and_without_one_there_are_none() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".aws")).unwrap();
+    let keys = "[default]\naws_access_key_id = K\naws_secret_access_key = S\n";
+    std::fs::write(home.path().join(".aws/credentials"), keys).unwrap();
+    let home = home.path().display().to_string();
+    let request = |variables: &[(&str, &str)]| stores(variables).request("s3://models/42").unwrap();
+    let signed = request(&[("HOME", &home)]);
+    assert!(signed.url.contains("X-Amz-Credential=K%2F") && signed.anonymous.is_none(), "{}", signed.url);
+    assert!(request(&[]).anonymous.is_some());
+}
