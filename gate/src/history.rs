@@ -3,7 +3,7 @@
 //! Promises to name everything that a verdict can depend on: two histories that answer these questions alike give the same
 //! verdict. Never says where events are kept: the ledger answers from its index, the verifier from one pass over the record.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
 use lineal_schemas::{
     digest::EventDigest,
@@ -12,9 +12,13 @@ use lineal_schemas::{
         Payload,
         artifact::Artifact,
         deployment::ServedSet,
+        gate::GateVerdict,
         lineage::{Mention, Relation},
+        policy::PolicyText,
     },
 };
+
+use crate::policy::{Policy, PolicyError};
 
 /// A committed event, as corrections leave it.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +69,13 @@ impl Evidence {
     /// The order of what was said last: by time, and of the same time by source and number.
     pub fn order(&self) -> (Timestamp, &str, u64) {
         (self.when(), &self.source, self.sequence)
+    }
+
+    /// What it allowed, as a decision of the ledger itself that had happened by then and that nobody corrected.
+    pub fn allowed(&self, now: Timestamp) -> Option<&[ServedSet]> {
+        let Payload::GateDecided(decided) = &self.payload else { return None };
+        let counts = self.is_ledgers && !self.is_corrected() && self.when() <= now;
+        (counts && decided.verdict == GateVerdict::Allow).then_some(decided.serving_set.as_slice())
     }
 }
 
@@ -224,10 +235,7 @@ pub trait History {
     /// What an artifact's strong digests join; nothing where it has none.
     fn identity(&mut self, artifact: &Artifact) -> Result<Option<Rc<Identity>>, Self::Error>;
 
-    /// Events about this subject of these types, none of which says what runs; in the order of their entries.
-    fn about(&mut self, subject: &str, types: &[&str]) -> Result<Vec<Rc<Evidence>>, Self::Error>;
-
-    /// The last event about this subject of this type that is wanted, by entry; of the last [`MAX_LAST`] of that type.
+    /// The last event about this subject of this type that is wanted, by entry. The subject is no service.
     fn last_about(
         &mut self,
         subject: &str,
@@ -235,14 +243,27 @@ pub trait History {
         wanted: IsWanted<'_>,
     ) -> Result<Option<Rc<Evidence>>, Self::Error>;
 
+    /// What a policy's text says: always what [`Policy::parse`] makes of it, which a history may keep.
+    fn policy(&mut self, text: &PolicyText) -> Arc<Result<Policy, PolicyError>> {
+        Arc::new(Policy::parse(text))
+    }
+
+    /// The last decision that [`Evidence::allowed`] something at this service and whose serving set is wanted, by entry; of the
+    /// last [`MAX_LAST`] decisions about it, whatever they decided.
+    ///
+    /// `wanted` is given a serving set and the entry that it is decided in. What it refuses in one entry, it refuses in
+    /// every earlier one.
+    fn last_allowed(&mut self, service: &str, wanted: IsAllowed<'_>) -> Result<Option<Rc<Evidence>>, Self::Error>;
+
     /// Subjects that begin with `prefix`, sorted; of more than [`MAX_POLICIES`], the first so many and one more.
     fn subjects(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error>;
 
-    /// What was last seen of a service at the moment; where `wanted` is given, the last complete state that it takes.
+    /// What was last seen of a service at the moment; where `wanted` is given, the last complete state in
+    /// which something ran and that it takes.
     fn state(&mut self, service: &str, wanted: Wanted<'_>) -> Result<Option<State>, Self::Error>;
 }
 
-/// How many events [`History::last_about`] looks at: there may be any number of decisions about a service.
+/// How many decisions [`History::last_allowed`] looks at: there may be any number of them about a service.
 pub const MAX_LAST: usize = 1000;
 
 /// How many policies of one owner are looked at to find the one that speaks for a service; of more, none is.
@@ -253,6 +274,9 @@ pub const MAX_INVENTORIES: usize = 10_000;
 
 /// Which event is wanted.
 pub type IsWanted<'w> = &'w mut dyn FnMut(&Evidence) -> bool;
+
+/// Which decided serving set is wanted, by the entry of the decision.
+pub type IsAllowed<'w> = &'w mut dyn FnMut(&[ServedSet], u64) -> bool;
 
 /// Which state of a service is wanted, by its serving set; the last one, where nothing is said.
 pub type Wanted<'w> = Option<&'w mut dyn FnMut(&[ServedSet]) -> bool>;

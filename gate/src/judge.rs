@@ -36,7 +36,6 @@ mod select;
 use attempts::Attempts;
 use incumbent::Incumbents;
 use lineage::Ancestry;
-use people::Words;
 pub use select::is_spoken_for;
 
 /// What is asked.
@@ -85,7 +84,6 @@ struct Case {
     /// Other parts of the serving set: images, configuration.
     others: Vec<Model>,
     incumbents: Incumbents,
-    words: Words,
 }
 
 /// Judges a question over a history.
@@ -108,10 +106,10 @@ pub fn judge<H: History>(history: &mut H, question: &Question) -> Result<Verdict
     verdict.incumbent = case.incumbents.sets();
     case.incumbents.put(&mut used);
     joins::tell(&case, &mut verdict.notes, &mut used);
-    people::waive(history, &case, &mut verdict, &mut used)?;
+    people::waive(&case, &mut verdict, &mut used);
     verdict.verdict = decide(&verdict.rules);
     people::roll_back(history, &case, &mut verdict, &mut used)?;
-    people::break_glass(history, &case, &mut verdict, &mut used)?;
+    people::break_glass(&case, &mut verdict, &mut used);
     for result in &mut verdict.rules {
         result.evidence.sort_unstable();
         result.evidence.dedup();
@@ -177,9 +175,8 @@ impl Case {
             list.push(Model { artifact, label, identity, ancestry, attempts });
         }
         let incumbents = Incumbents::read(history, &question.service, &models, &applied.policy)?;
-        let words = Words::read(history, question.service.as_str())?;
         let (now, service) = (history.moment(), question.service.clone());
-        Ok(Self { now, service, applied, models, others, incumbents, words })
+        Ok(Self { now, service, applied, models, others, incumbents })
     }
 
     /// Every rule of the policy, in its order.

@@ -20,7 +20,9 @@ use lineal_schemas::{
     vocabulary::{Payload, artifact::Artifact, lineage::Relation, values::Time},
 };
 
-use crate::history::{Evidence, History, Identity, IsWanted, MAX_LAST, MAX_POLICIES, State, Strong, Wanted, strong};
+use crate::history::{
+    Evidence, History, Identity, IsAllowed, IsWanted, MAX_LAST, MAX_POLICIES, State, Strong, Wanted, strong,
+};
 
 mod seen;
 mod told;
@@ -242,21 +244,21 @@ impl History for AtSize<'_> {
         Ok(Some(identity))
     }
 
-    fn about(&mut self, subject: &str, types: &[&str]) -> Result<Vec<Rc<Evidence>>, Infallible> {
-        let mut places: Vec<usize> =
-            types.iter().flat_map(|kind| self.of_type(subject, kind).iter().copied()).collect();
-        places.sort_unstable();
-        Ok(places.into_iter().filter_map(|at| self.told(at)).collect())
-    }
-
     fn last_about(
         &mut self,
         subject: &str,
         kind: &str,
         wanted: IsWanted<'_>,
     ) -> Result<Option<Rc<Evidence>>, Infallible> {
-        let mut told = self.of_type(subject, kind).iter().rev().filter_map(|at| self.told(*at)).take(MAX_LAST);
+        let mut told = self.of_type(subject, kind).iter().rev().filter_map(|at| self.told(*at));
         Ok(told.find(|told| wanted(told)))
+    }
+
+    fn last_allowed(&mut self, service: &str, wanted: IsAllowed<'_>) -> Result<Option<Rc<Evidence>>, Infallible> {
+        let now = self.moment;
+        let mut told =
+            self.of_type(service, "gate.decided").iter().rev().filter_map(|at| self.told(*at)).take(MAX_LAST);
+        Ok(told.find(|told| told.allowed(now).is_some_and(|sets| wanted(sets, told.index))))
     }
 
     fn subjects(&mut self, prefix: &str) -> Result<Vec<String>, Infallible> {

@@ -20,8 +20,10 @@
 //! | `k` index | a key event |
 //! | `g` commit `\0` index | an event that mentions that commit |
 //! | `p` library `\0` version `\0` index | an event about a run that declares that version of it, by its name in one spelling |
-//! | `c` subject `\0` index | the type's place, of a correction of an event about that subject, and of every event about a service that sees nothing of it |
-//! | `b` subject | nothing, of a subject that a correction is about |
+//! | `y` subject | nothing, of a subject that a correction is about |
+//! | `c` subject `\0` type index | a correction of an event about that subject, and every event about a service that sees nothing of it: the type is 1 byte of its place; of a decision of the ledger that allows something 16 bytes of a digest of the serving set |
+//! | `j` request index | a decision about a service that was asked for by a tool for its request: 16 bytes of a digest of the service and of what the tool calls the request |
+//! | `b` service `\0` day set | the first and the last moment of that day at which just this was seen as all that runs there: 8 bytes of the day, 16 of a digest of the serving set |
 //! | `f` index | the type's place, of an event that flags an artifact or clears it |
 //! | `e` environment `\0` moment index | an inventory that was seen then: 1 byte of whether all was, 4 of its part's number, 4 of how many there are, 8 of a digest of its observer |
 //! | `i` `s` service `\0` index, `i` `a` algorithm digest index | an incident's event that says that it touches that service, that artifact |
@@ -47,7 +49,9 @@ use lineal_schemas::{
     vocabulary::TYPES,
 };
 
+pub mod beside;
 pub mod brief;
+mod days;
 pub mod inventories;
 mod lists;
 pub mod made_with;
@@ -66,7 +70,7 @@ use self::{
 };
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 11;
+const FORMAT: u32 = 12;
 
 /// The most subjects of corrections that are kept in memory.
 const MOST_CORRECTED: usize = 100_000;
@@ -148,7 +152,7 @@ impl Index {
     /// Over this store, which must be empty or made by this format.
     pub fn new(store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let mut corrected = Corrected::default();
-        store.scan(b"b", b"b", &mut |key, _value| {
+        store.scan(b"y", b"y", &mut |key, _value| {
             corrected.add(key.get(1..).unwrap_or_default());
             !corrected.is_cut
         })?;
@@ -191,7 +195,7 @@ impl Index {
         value.extend(stamp.sources.to_be_bytes());
         batch.put(STAMP_KEY.to_vec(), value);
         let corrected: Vec<Vec<u8>> =
-            batch.puts.iter().filter_map(|(key, _value)| key.strip_prefix(b"b")).map(<[u8]>::to_vec).collect();
+            batch.puts.iter().filter_map(|(key, _value)| key.strip_prefix(b"y")).map(<[u8]>::to_vec).collect();
         // Before the keys are there: who knows too early only looks in vain.
         if !corrected.is_empty() {
             let mut known = self.corrected.write().unwrap_or_else(PoisonError::into_inner);
@@ -295,18 +299,6 @@ impl Index {
             let first = last_index(key).unwrap_or_default() * SHELF;
             found = (first..).zip(value).find(|(_index, kind)| **kind != 0).map(|(index, _kind)| index);
             found.is_none()
-        })?;
-        Ok(found)
-    }
-
-    /// Corrections of events about this subject, and where it is a service everything but what was seen of it: indices
-    /// with types, in order.
-    pub fn beside(&self, subject: &str) -> Result<Vec<(u64, &'static str)>, StoreError> {
-        let prefix = key(b'c', &[subject.as_bytes(), b"\0"]);
-        let mut found = Vec::new();
-        self.store.scan(&prefix, &prefix, &mut |key, value| {
-            found.extend(last_index(key).zip(value.first().and_then(|kind| type_at(*kind))));
-            true
         })?;
         Ok(found)
     }

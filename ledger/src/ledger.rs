@@ -50,12 +50,14 @@ use crate::{
 
 mod catching_up;
 mod following;
+pub mod policies;
 mod writing;
 
 use catching_up::CatchUp;
 
 use following::Follower;
 pub use following::Progress;
+use policies::Policies;
 use writing::Request;
 
 /// Why a ledger was not opened.
@@ -108,6 +110,8 @@ pub struct View {
     pub registry: Arc<RwLock<Arc<Registry>>>,
     /// What is stored beside the record.
     pub attachments: Stored,
+    /// The policies that verdicts asked for.
+    pub policies: Arc<Policies>,
 }
 
 impl View {
@@ -238,7 +242,7 @@ impl Ledger {
         let CatchUp { registry, sources, .. } = catching_up;
         add_keys(&keyring, &registry);
         let shared = Arc::new(RwLock::new(Arc::new(registry.clone())));
-        let view = View { record, index, registry: shared, attachments: Stored::of(dir) };
+        let view = View { record, index, registry: shared, attachments: Stored::of(dir), policies: Arc::default() };
         let guard = TimeGuard::start(&*clock, log.last_received());
         let writer = Writer {
             log,
@@ -438,5 +442,5 @@ pub fn read_only(dir: &DataDir) -> Result<View, LedgerError> {
         return Err(error.into());
     }
     let registry = Arc::new(RwLock::new(Arc::new(catching_up.registry)));
-    Ok(View { record, index, registry, attachments: Stored::of(dir) })
+    Ok(View { record, index, registry, attachments: Stored::of(dir), policies: Arc::default() })
 }

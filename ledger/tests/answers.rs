@@ -32,6 +32,8 @@ mod findings_gated;
 mod flags;
 #[path = "answers/gate.rs"]
 mod gate;
+#[path = "answers/gate_costs.rs"]
+mod gate_costs;
 #[path = "answers/gate_observed.rs"]
 mod gate_observed;
 #[path = "answers/histories.rs"]

@@ -347,7 +347,7 @@ fn named(artifact: &Artifact) -> impl Iterator<Item = String> + '_ {
 pub(super) fn answers<'t>(told: &'t Evidence, metric: &str, slice: &Slice) -> Vec<&'t MetricResult> {
     let Payload::EvaluationCompleted(completed) = &told.payload else { return Vec::new() };
     let is_it = |result: &&MetricResult| {
-        result.metric.as_str() == metric && Slice::of(result.slice.iter().flat_map(Table::as_map)) == *slice
+        result.metric.as_str() == metric && slice.is(result.slice.iter().flat_map(Table::as_map))
     };
     completed.results.iter().filter(is_it).collect()
 }

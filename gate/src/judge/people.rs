@@ -26,21 +26,13 @@ use crate::{
     verdict::{Outcome, RuleResult, Verdict, WAY_BACK, time},
 };
 
-/// What was said about a service and its models by people.
-#[derive(Debug, Default)]
-pub(super) struct Words {
-    /// Approvals and refusals.
-    pub(super) approvals: Vec<Rc<Evidence>>,
-}
-
-impl Words {
-    /// Everything that had happened, in the order of the record.
-    pub(super) fn read<H: History>(history: &mut H, service: &str) -> Result<Self, H::Error> {
-        let now = history.moment();
-        let mut approvals = history.about(service, &["approval.granted", "approval.refused"])?;
-        approvals.retain(|told| told.when() <= now);
-        Ok(Self { approvals })
-    }
+/// What was said of these models at the service and had happened, in the order of the record. It stands with each model: of
+/// other models there may be any number of words.
+fn words<'c>(case: &Case, models: impl Iterator<Item = &'c Model>) -> impl Iterator<Item = &'c Rc<Evidence>> {
+    let said = models.flat_map(|model| &model.identity).flat_map(|identity| &identity.said);
+    let is_here = |told: &&Rc<Evidence>| told.subject == case.service.as_str() && told.when() <= case.now;
+    let words: BTreeMap<u64, &Rc<Evidence>> = said.filter(is_here).map(|told| (told.index, told)).collect();
+    words.into_values()
 }
 
 /// `approval`: enough people who may have said yes, and none no.
@@ -50,7 +42,7 @@ pub(super) fn approval_rule(case: &Case, model: &Model, asked: &Approval) -> Rul
     let excluded = excluded(model, asked);
     // Of one producer the last word counts.
     let mut last: BTreeMap<&str, &Rc<Evidence>> = BTreeMap::new();
-    for told in case.words.approvals.iter().filter(|told| is_about(told, model, asked)) {
+    for told in words(case, std::iter::once(model)).filter(|told| is_about(told, model, asked)) {
         for producer in told.producers.iter().filter(|_producer| is_from(told, asked.from.as_ref())) {
             if let Some(doubt) = doubt(told, model, case.now) {
                 evidence.push(told.event);
@@ -137,14 +129,13 @@ struct Waiver<'t> {
     end: Timestamp,
 }
 
-/// The waivers about a service that had happened and name this policy's text; one that was corrected is none, and one under a
+/// The waivers of these models that had happened and name this policy's text; one that was corrected is none, and one under a
 /// key that somebody else may have had.
-fn waivers<H: History>(history: &mut H, case: &Case, notes: &mut Vec<String>) -> Result<Vec<Rc<Evidence>>, H::Error> {
-    let now = history.moment();
-    let mut all = history.about(case.service.as_str(), &["waiver.granted"])?;
+fn waivers<'c>(case: &'c Case, notes: &mut Vec<String>) -> Vec<&'c Rc<Evidence>> {
+    let mut all: Vec<&Rc<Evidence>> = words(case, case.models.iter()).collect();
     all.retain(|told| {
         let Payload::WaiverGranted(granted) = &told.payload else { return false };
-        !told.is_corrected() && told.when() <= now && granted.policy.as_str() == case.applied.policy.digest()
+        !told.is_corrected() && granted.policy.as_str() == case.applied.policy.digest()
     });
     for told in all.iter().filter(|told| told.is_suspect) {
         let note =
@@ -154,7 +145,7 @@ fn waivers<H: History>(history: &mut H, case: &Case, notes: &mut Vec<String>) ->
         }
     }
     all.retain(|told| !told.is_suspect);
-    Ok(all)
+    all
 }
 
 /// Of waivers, one that names a rule; it ends when it says, and never later than the policy allows.
@@ -166,15 +157,10 @@ fn waiver<'t>(told: &'t Rc<Evidence>, rule: &str, longest: Option<i64>) -> Optio
 }
 
 /// Rules that did not pass and that somebody waived, of a model that the waiver names.
-pub(super) fn waive<H: History>(
-    history: &mut H,
-    case: &Case,
-    verdict: &mut Verdict,
-    used: &mut Used,
-) -> Result<(), H::Error> {
-    let Some(asked) = &case.applied.policy.table.waivers else { return Ok(()) };
+pub(super) fn waive(case: &Case, verdict: &mut Verdict, used: &mut Used) {
+    let Some(asked) = &case.applied.policy.table.waivers else { return };
     let asked = asked.get_ref();
-    let all = waivers(history, case, &mut verdict.notes)?;
+    let all = waivers(case, &mut verdict.notes);
     let longest = asked.expires.as_ref().map(crate::policy::Span::as_millis);
     for result in &mut verdict.rules {
         let may_be = asked.rules.iter().any(|rule| *rule.get_ref() == result.rule);
@@ -202,7 +188,6 @@ pub(super) fn waive<H: History>(
             break;
         }
     }
-    Ok(())
 }
 
 /// The way back: what the ledger's gate allowed there before, and what ran there, needs no fresh evidence.
@@ -223,17 +208,8 @@ pub(super) fn roll_back<H: History>(
     if verdict.rules.iter().any(refused) {
         return Ok(());
     }
-    let mut is_same = |told: &Evidence| {
-        let Payload::GateDecided(decided) = &told.payload else { return false };
-        told.is_ledgers
-            && !told.is_corrected()
-            && told.when() <= case.now
-            && decided.verdict == GateVerdict::Allow
-            && has_just(&decided.serving_set, case, told.index)
-    };
-    let Some(allowed) = history.last_about(case.service.as_str(), "gate.decided", &mut is_same)? else {
-        return Ok(());
-    };
+    let mut is_same = |sets: &[ServedSet], before: u64| has_just(sets, case, before);
+    let Some(allowed) = history.last_allowed(case.service.as_str(), &mut is_same)? else { return Ok(()) };
     let mut ran = |sets: &[ServedSet]| has_just(sets, case, allowed.index);
     let state = history.state(case.service.as_str(), Some(&mut ran))?;
     let Some(state) = state.filter(|state| !state.is_disputed) else { return Ok(()) };
@@ -271,17 +247,12 @@ fn has_just(sets: &[ServedSet], case: &Case, before: u64) -> bool {
 }
 
 /// Break-glass: the verdict stays `deny`, and says who lets it run all the same, until when.
-pub(super) fn break_glass<H: History>(
-    history: &mut H,
-    case: &Case,
-    verdict: &mut Verdict,
-    used: &mut Used,
-) -> Result<(), H::Error> {
-    let Some(asked) = &case.applied.policy.table.override_ else { return Ok(()) };
+pub(super) fn break_glass(case: &Case, verdict: &mut Verdict, used: &mut Used) {
+    let Some(asked) = &case.applied.policy.table.override_ else { return };
     if verdict.verdict != GateVerdict::Deny {
-        return Ok(());
+        return;
     }
-    let all = waivers(history, case, &mut verdict.notes)?;
+    let all = waivers(case, &mut verdict.notes);
     let longest = Some(asked.expires.as_millis());
     for told in all.iter().rev() {
         let Some(waiver) = waiver(told, lineal_schemas::vocabulary::policy::OVERRIDE, longest) else { continue };
@@ -294,9 +265,8 @@ pub(super) fn break_glass<H: History>(
         let (who, why) = (joined(&told.producers), waiver.granted.reason.clone());
         verdict.notes.push(format!("OVERRIDDEN by {who}: {why}, until {expires}"));
         verdict.overridden = Some(GateOverride { waiver: told.event, reason: why, expires });
-        return Ok(());
+        return;
     }
-    Ok(())
 }
 
 fn joined(producers: &BTreeSet<String>) -> String {

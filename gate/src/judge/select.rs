@@ -19,7 +19,7 @@ pub(super) fn policy<H: History>(history: &mut H, question: &Question) -> Result
     let found = match &question.policy {
         Asked::Registered => return speaking(history, question),
         Asked::Named(name) => match newest(history, name.as_str())? {
-            Some(told) => read(told),
+            Some(told) => read(history, told),
             None => Err(format!("no policy {name} is registered: `lineal-emit policy FILE`")),
         },
         Asked::Text(text) => match Policy::parse(text) {
@@ -78,7 +78,7 @@ fn all<H: History>(history: &mut H, service: &ServiceName) -> Result<(Vec<Applie
             if owner(&subject) != Some(&own) {
                 continue;
             }
-            match newest(history, &subject)?.map(read) {
+            match newest(history, &subject)?.map(|told| read(history, told)) {
                 Some(Ok(applied)) if applied.policy.applies_to(service) => found.push(applied),
                 Some(Err(why)) => unread.push(why),
                 Some(Ok(_)) | None => {}
@@ -91,9 +91,7 @@ fn all<H: History>(history: &mut H, service: &ServiceName) -> Result<(Vec<Applie
 /// The newest registration of a policy that had happened: by when the ledger took it.
 fn newest<H: History>(history: &mut H, subject: &str) -> Result<Option<Rc<Evidence>>, H::Error> {
     let now = history.moment();
-    let mut all = history.about(subject, &["policy.registered"])?;
-    all.retain(|told| told.received <= now);
-    Ok(all.pop())
+    history.last_about(subject, "policy.registered", &mut |told| told.received <= now)
 }
 
 /// The registration of just this text, if it is the newest of its name.
@@ -106,7 +104,7 @@ fn registration<H: History>(
     Ok(newest(history, name.as_str())?.filter(|told| is_it(told) && !told.is_corrected() && !told.is_suspect))
 }
 
-fn read(told: Rc<Evidence>) -> Result<Applied, String> {
+fn read<H: History>(history: &mut H, told: Rc<Evidence>) -> Result<Applied, String> {
     let Payload::PolicyRegistered(registered) = &told.payload else {
         return Err(format!("{} is no registration of a policy", told.subject));
     };
@@ -117,8 +115,10 @@ fn read(told: Rc<Evidence>) -> Result<Applied, String> {
         let policy = &registered.policy;
         return Err(format!("{policy} was registered under a key that somebody else may have had: register it again"));
     }
-    match Policy::parse(&registered.text) {
-        Ok(policy) if policy.name() == &registered.policy => Ok(Applied { policy, registered: Some(told) }),
+    match &*history.policy(&registered.text) {
+        Ok(policy) if policy.name() == &registered.policy => {
+            Ok(Applied { policy: policy.clone(), registered: Some(told) })
+        }
         Ok(policy) => Err(format!("{} is registered with the text of {}", registered.policy, policy.name())),
         Err(error) => Err(format!("{} can't be read: {error}", registered.policy)),
     }

@@ -130,7 +130,7 @@ pub(super) fn last(
 ) -> Option<State> {
     let mut found = None;
     look_back(history, service, &mut |seen| {
-        if seen.is_whole && wanted(&seen.state.sets) {
+        if seen.is_whole && !seen.state.sets.is_empty() && wanted(&seen.state.sets) {
             found = Some(seen.state);
         }
         found.is_some()

@@ -92,9 +92,10 @@ impl<'de> Deserialize<'de> for Span {
 pub struct Slice(pub(crate) BTreeMap<String, String>);
 
 impl Slice {
-    /// Of what an event says; everything, where it says nothing.
-    pub(crate) fn of<'s>(slice: impl Iterator<Item = (&'s Name, &'s Name)>) -> Self {
-        Self(slice.map(|(name, value)| (name.to_string(), value.to_string())).collect())
+    /// Whether it is what an event says, by name; where that says nothing, it is everything.
+    pub(crate) fn is<'s>(&self, said: impl Iterator<Item = (&'s Name, &'s Name)>) -> bool {
+        let own = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        own.eq(said.map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
     /// Whether it is everything.

@@ -122,11 +122,9 @@ impl Decisions {
     pub(super) fn read(reader: &mut Reader<'_>, service: &str) -> Result<Self, AnswerError> {
         let own = reader.registry().ledger_source();
         let size = reader.moment().size;
-        let mut indices = reader.view().index.beside(service)?;
-        indices.retain(|(index, kind)| *index < size && *kind == "gate.decided");
         let mut all = Vec::new();
-        for (index, _kind) in indices.into_iter().rev().take(MAX_LAST) {
-            let Some(told) = reader.told(index)?.filter(|told| reader.has_happened(told)) else { continue };
+        for decision in reader.view().index.decisions(service, size, MAX_LAST)? {
+            let Some(told) = reader.told(decision.index)?.filter(|told| reader.has_happened(told)) else { continue };
             if told.order().1 == own && told.corrected_by.is_none() {
                 all.push(told);
             }

@@ -114,7 +114,7 @@ pub fn gate(view: &View, asked: &GateQuestion, when: impl Into<When>) -> Result<
     let service = service(&mut reader, &asked.service)?;
     let serving_set = vec![model(&mut reader, &asked.model)?];
     let question = Question { service, serving_set, policy: asked.policy.clone() };
-    let verdict = judge(&mut Indexed::new(&mut reader), &question)?;
+    let verdict = judged(&mut reader, &question)?;
     Ok(answer(verdict, as_of(&reader, when)))
 }
 
@@ -122,8 +122,15 @@ pub fn gate(view: &View, asked: &GateQuestion, when: impl Into<When>) -> Result<
 pub fn gate_set(view: &View, question: &Question, when: impl Into<When>) -> Result<Gate, AnswerError> {
     let when = when.into();
     let mut reader = reader(view, when)?;
-    let verdict = judge(&mut Indexed::new(&mut reader), question)?;
+    let verdict = judged(&mut reader, question)?;
     Ok(answer(verdict, as_of(&reader, when)))
+}
+
+/// Judges over the index, once what the question leads to is read on all cores.
+fn judged(reader: &mut Reader<'_>, question: &Question) -> Result<Verdict, AnswerError> {
+    let mut history = Indexed::new(reader);
+    history.read_ancestry(question)?;
+    judge(&mut history, question)
 }
 
 /// The verdict that the ledger recorded for a request of a tool about the same serving set, made again as it was then, with
@@ -136,10 +143,9 @@ pub fn gate_again(
     now: Timestamp,
 ) -> Result<Option<(u64, Gate)>, AnswerError> {
     let mut reader = Reader::new(view, now.into())?;
-    for (index, kind) in view.index.beside(question.service.as_str())?.into_iter().rev() {
-        if kind != "gate.decided" || index >= reader.moment().size {
-            continue;
-        }
+    let size = reader.moment().size;
+    let decided = view.index.decided_for(question.service.as_str(), request.as_str())?;
+    for index in decided.into_iter().rev().filter(|index| *index < size) {
         let Some(told) = reader.told(index)? else { continue };
         if told.entry.received < since {
             break;

@@ -110,6 +110,7 @@ pub(super) struct Reader<'v> {
     moment: Moment,
     told: HashMap<u64, Option<Rc<Told>>>,
     mentions: HashMap<StrongDigest, Rc<Mentions>>,
+    describing: HashMap<StrongDigest, Rc<[u64]>>,
     briefs: HashMap<u64, Option<Rc<Brief>>>,
     corrections: HashMap<String, Rc<Corrections>>,
     identities: HashMap<StrongDigest, Rc<Identity>>,
@@ -134,6 +135,7 @@ impl<'v> Reader<'v> {
             moment,
             told: HashMap::new(),
             mentions: HashMap::new(),
+            describing: HashMap::new(),
             briefs: HashMap::new(),
             corrections: HashMap::new(),
             identities: HashMap::new(),
@@ -197,6 +199,17 @@ impl<'v> Reader<'v> {
         Ok(told)
     }
 
+    /// As [`Self::told`], of the registration of a policy: these are asked for again and again.
+    pub(super) fn registration(&mut self, index: u64) -> Result<Option<Rc<Told>>, AnswerError> {
+        if let Some(told) = self.told.get(&index) {
+            return Ok(told.clone());
+        }
+        let kept = self.view.policies.registration(&self.view.record, index)?;
+        let told = self.tell(index, kept.map(|kept| (*kept).clone()))?.map(Rc::new);
+        self.told.insert(index, told.clone());
+        Ok(told)
+    }
+
     fn read(&mut self, index: u64) -> Result<Option<Told>, AnswerError> {
         let stored = stored(self.view, index, self.moment.size)?;
         self.tell(index, stored)
@@ -227,10 +240,8 @@ impl<'v> Reader<'v> {
     /// Events about a service that had happened and have one of these types, none of which sees it; the last said first.
     pub(super) fn happened(&mut self, service: &str, kinds: &[&str]) -> Result<Vec<Rc<Told>>, AnswerError> {
         let mut happened = Vec::new();
-        for (index, kind) in self.view.index.beside(service)? {
-            if index < self.moment.size && kinds.contains(&kind) {
-                happened.extend(self.told(index)?.filter(|told| self.has_happened(told)));
-            }
+        for index in self.view.index.beside(service, kinds, self.moment.size)? {
+            happened.extend(self.told(index)?.filter(|told| self.has_happened(told)));
         }
         happened.sort_by(|one, other| other.order().cmp(&one.order()));
         Ok(happened)
@@ -258,6 +269,22 @@ impl<'v> Reader<'v> {
             self.mentions.clear();
         }
         self.mentions.insert(*digest, found.clone());
+        Ok(found)
+    }
+
+    /// The events that describe an artifact, and none that only used it.
+    fn describing(&mut self, digest: &StrongDigest) -> Result<Rc<[u64]>, AnswerError> {
+        if let Some(known) = self.describing.get(digest) {
+            return Ok(known.clone());
+        }
+        let found: Rc<[u64]> = match self.mentions.get(digest) {
+            Some(known) => known.describing.as_slice().into(),
+            None => self.view.index.describing(digest)?.into(),
+        };
+        if self.describing.len() >= MAX_CACHED {
+            self.describing.clear();
+        }
+        self.describing.insert(*digest, found.clone());
         Ok(found)
     }
 
@@ -328,8 +355,8 @@ impl<'v> Reader<'v> {
         let mut said = BTreeMap::new();
         let mut open = own;
         while let Some(digest) = open.pop() {
-            for index in &self.mentions(&digest)?.describing {
-                let Some(told) = self.mentioning(*index)? else { continue };
+            for index in self.describing(&digest)?.iter().copied() {
+                let Some(told) = self.mentioning(index)? else { continue };
                 let mut new = Vec::new();
                 let mut describes = false;
                 for mention in told.payload.artifacts() {

@@ -6,7 +6,11 @@
 
 use lineal_schemas::{digest::sha256, timestamp::Timestamp, vocabulary::inventory::InventoryObserved};
 
-use super::{Index, StoreError, key, last_index, seen::ordered, take_u32};
+use super::{
+    Index, StoreError, key, last_index,
+    seen::{moment_of, ordered},
+    take_u32, take_u64,
+};
 
 /// One event of an inventory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +60,10 @@ impl Part {
     }
 }
 
+fn take_moment(mut bytes: &[u8]) -> Option<Timestamp> {
+    moment_of(take_u64(&mut bytes)?)
+}
+
 impl Index {
     /// The first moment after `after` at which an environment was looked at as a whole, as entries below `size` say: all
     /// of its parts.
@@ -65,7 +73,7 @@ impl Index {
         let from = [prefix.as_slice(), &ordered(next)].concat();
         let mut parts: Parts = Vec::new();
         self.store.scan(&prefix, &from, &mut |key, value| {
-            let moment = key.get(prefix.len()..prefix.len() + 8).and_then(moment_of);
+            let moment = key.get(prefix.len()..prefix.len() + 8).and_then(take_moment);
             let part = moment.and_then(|at| Part::read(at, value));
             let Some((index, part)) = last_index(key).zip(part).filter(|(index, _part)| *index < size) else {
                 return true;
@@ -78,9 +86,4 @@ impl Index {
         })?;
         Ok(Some(parts).filter(|parts| !parts.is_empty()))
     }
-}
-
-fn moment_of(bytes: &[u8]) -> Option<Timestamp> {
-    let millis = i64::try_from(u64::from_be_bytes(bytes.try_into().ok()?)).ok()?;
-    Some(Timestamp::from_millis(millis.checked_add(Timestamp::MIN.as_millis())?))
 }

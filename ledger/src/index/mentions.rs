@@ -55,6 +55,12 @@ impl Index {
         Ok(found)
     }
 
+    /// The events that describe the artifact of this strong digest, or give it another one, in order: however often it was
+    /// used, nothing of that is looked at.
+    pub fn describing(&self, artifact: &StrongDigest) -> Result<Vec<u64>, StoreError> {
+        self.indices(&key(b'a', &[&tagged(artifact), &[Says::Describes as u8]]))
+    }
+
     /// Services about which events mention an artifact by this strong digest, sorted.
     pub fn services_of(&self, artifact: &StrongDigest) -> Result<Vec<String>, StoreError> {
         let prefix = key(b'v', &[&tagged(artifact)]);

@@ -22,9 +22,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    LATE_MINUTES, Projected, Shelves,
+    LATE_MINUTES, Projected, Shelves, beside,
     brief::{Brief, uses},
-    id_bytes,
+    days, id_bytes,
     inventories::Part,
     key, made_with, places,
     seen::{Glimpse, Span},
@@ -55,7 +55,8 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
     let Some(payload) = payload else { return Ok(()) };
     batch.puts.extend(Brief::pair(entry));
     let span = if matches!(payload, Payload::RecordCorrected(_)) { Span::ALWAYS } else { Span::NEVER };
-    let mut event = Event { index: entry.index, subject: &facts.subject, kind, payload, span, batch, shelves };
+    let (index, subject, source) = (entry.index, &facts.subject, &facts.source);
+    let mut event = Event { index, subject, source, kind, payload, span, batch, shelves };
     event.put_late(facts.time, entry.received)?;
     event.put_about(event.subject)?;
     event.put_seen((facts.time, entry.received))?;
@@ -67,6 +68,7 @@ pub(super) fn project(entry: &Projected, batch: &mut Batch, shelves: &mut Shelve
 struct Event<'e, 's> {
     index: u64,
     subject: &'e str,
+    source: &'e str,
     kind: u8,
     payload: &'e Payload,
     /// When it saw the service that it is about; of a correction, that is only known from the other event.
@@ -96,13 +98,11 @@ impl Event<'_, '_> {
             self.batch.put(key, value);
             for (service, sets) in inventory.services() {
                 let glimpse = Glimpse::listed(self.index, inventory, sets, times);
-                let (key, value) = glimpse.pair(service.as_str());
-                self.batch.put(key, value);
+                self.put_glimpse(service.as_str(), &glimpse)?;
                 self.put_listed(service.as_str(), sets, Span::of(glimpse.at))?;
             }
         } else if let Some(glimpse) = Glimpse::of(self.index, self.payload, self.subject, times) {
-            let (key, value) = glimpse.pair(self.subject);
-            self.batch.put(key, value);
+            self.put_glimpse(self.subject, &glimpse)?;
             self.span = Span::of(glimpse.at);
         } else if let Payload::DatasetSnapshotted(snapshot) = self.payload {
             if let Some((key, print)) = places::pair(self.subject, snapshot, times.0.min(times.1), self.index) {
@@ -110,12 +110,20 @@ impl Event<'_, '_> {
             }
         } else if self.is_about_a_service() || matches!(self.payload, Payload::RecordCorrected(_)) {
             if matches!(self.payload, Payload::RecordCorrected(_)) {
-                self.batch.put(key(b'b', &[self.subject.as_bytes()]), []);
+                self.batch.put(key(b'y', &[self.subject.as_bytes()]), []);
             }
-            let index = self.index.to_be_bytes();
-            self.batch.put(key(b'c', &[self.subject.as_bytes(), b"\0", &index]), [self.kind]);
+            self.batch.puts.extend(beside::pairs((self.subject, self.source), self.kind, self.payload, self.index));
         }
         Ok(())
+    }
+
+    fn put_glimpse(&mut self, service: &str, glimpse: &Glimpse) -> Result<(), StoreError> {
+        let (key, value) = glimpse.pair(service);
+        self.batch.put(key, value);
+        match days::day_key(service, glimpse) {
+            Some(day) => self.shelves.widen(day, Span::of(glimpse.at)),
+            None => Ok(()),
+        }
     }
 
     fn is_about_a_service(&self) -> bool {

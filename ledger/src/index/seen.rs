@@ -151,8 +151,7 @@ impl Glimpse {
             _ => return None,
         };
         let next_within = Some(take_u64(&mut rest)?).filter(|seconds| *seconds != NONE);
-        let at = Timestamp::from_millis(i64::try_from(millis).ok()?.checked_add(Timestamp::MIN.as_millis())?);
-        Some(Self { at, index, sight, next_within, sets: rest.try_into().ok()? })
+        Some(Self { at: moment_of(millis)?, index, sight, next_within, sets: rest.try_into().ok()? })
     }
 }
 
@@ -167,8 +166,13 @@ pub(super) fn ordered(at: Timestamp) -> [u8; 8] {
     u64::try_from(at.as_millis().saturating_sub(Timestamp::MIN.as_millis())).unwrap_or(0).to_be_bytes()
 }
 
+/// The moment that [`ordered`] wrote as this number.
+pub(super) fn moment_of(ordered: u64) -> Option<Timestamp> {
+    Some(Timestamp::from_millis(i64::try_from(ordered).ok()?.checked_add(Timestamp::MIN.as_millis())?))
+}
+
 /// Parts in an order of their own, each with its share; how many instances there are is left out.
-fn print_of(sets: &[ServedSet]) -> SetsPrint {
+pub fn print_of(sets: &[ServedSet]) -> SetsPrint {
     let mut parts: Vec<String> = sets
         .iter()
         .map(|set| {

@@ -24,7 +24,7 @@ pub(crate) const RULES: &str = "[lineage]\\nreach = [\\\"dataset.snapshotted\\\"
     better = \\\"higher\\\"\\nmin = \\\"0.9\\\"\\nmax_drop = \\\"0.01\\\"\\n[approval]\\ncount = 1\\nrole = \\\"model-risk\\\"\\n\
     [waivers]\\nrules = [\\\"approval\\\"]\\n[rollback]\\nallow = \\\"previously-admitted\\\"\\n[override]\\nexpires = \\\"4h\\\"\\n";
 
-fn asked(model: &str) -> GateQuestion {
+pub(crate) fn asked(model: &str) -> GateQuestion {
     GateQuestion { model: format!("sha256:{}", hash(model)), service: SERVICE.to_owned(), policy: Asked::Registered }
 }
 

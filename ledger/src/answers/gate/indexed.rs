@@ -4,27 +4,42 @@
 //! against each other). Never decides anything.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     rc::Rc,
+    sync::Arc,
 };
 
-use lineal_gate::history::{
-    Evidence, History, Identity, IsWanted, MAX_LAST, MAX_POLICIES, Standing, State, Strong, Wanted, strong,
+use lineal_gate::{
+    history::{
+        Evidence, History, Identity, IsAllowed, IsWanted, MAX_LAST, MAX_POLICIES, Standing, State, Strong, Wanted,
+        strong,
+    },
+    judge::Question,
+    policy::{Policy, PolicyError},
 };
 use lineal_schemas::{
-    digest::EventDigest, strong::StrongDigest, timestamp::Timestamp, vocabulary::artifact::Artifact,
+    digest::EventDigest,
+    strong::StrongDigest,
+    timestamp::Timestamp,
+    vocabulary::{artifact::Artifact, policy::PolicyText},
 };
 
-use crate::answers::{
-    AnswerError,
-    graph::{Reader, Told, signers},
-    running::history::{History as Seen, Seen as Sighting, Standing as Sure},
+use crate::{
+    answers::{
+        AnswerError,
+        graph::{Reader, Told, signers},
+        running::history::{History as Seen, Seen as Sighting, Standing as Sure},
+    },
+    index::{beside::Decision, store::StoreError},
+    ledger::View,
 };
 
 /// One reader of the index, for one verdict.
 pub(super) struct Indexed<'r, 'v> {
     reader: &'r mut Reader<'v>,
     identities: HashMap<Strong, Rc<Identity>>,
+    /// What was seen of the service that was last asked about.
+    seen: Option<(String, Seen)>,
 }
 
 impl<'r, 'v> Indexed<'r, 'v> {
@@ -33,21 +48,15 @@ impl<'r, 'v> Indexed<'r, 'v> {
         Self::as_read(reader)
     }
 
-    /// With corrections as the reader takes them: for what they have no part in.
-    pub(super) fn as_read(reader: &'r mut Reader<'v>) -> Self {
-        Self { reader, identities: HashMap::new() }
+    /// Reads what the parts of a serving set were made from, at once: it changes no verdict.
+    pub(super) fn read_ancestry(&mut self, question: &Question) -> Result<(), AnswerError> {
+        let components = question.serving_set.iter().flat_map(|set| &set.components);
+        self.reader.read_ancestry(components.flat_map(|one| StrongDigest::all_of(&one.artifact)).collect())
     }
 
-    /// The entries about a subject of these types, none of which says what runs.
-    fn entries(&self, subject: &str, types: &[&str]) -> Result<Vec<u64>, AnswerError> {
-        let size = self.size();
-        let all = if subject.starts_with("service/") {
-            self.reader.view().index.beside(subject)?
-        } else {
-            self.reader.about(subject)?
-        };
-        let of_type = all.into_iter().filter(|(index, kind)| *index < size && types.contains(kind));
-        Ok(of_type.map(|(index, _kind)| index).collect())
+    /// With corrections as the reader takes them: for what they have no part in.
+    pub(super) fn as_read(reader: &'r mut Reader<'v>) -> Self {
+        Self { reader, identities: HashMap::new(), seen: None }
     }
 
     fn evidence(&mut self, told: &Told) -> Result<Rc<Evidence>, AnswerError> {
@@ -97,6 +106,41 @@ impl<'r, 'v> Indexed<'r, 'v> {
     }
 }
 
+/// The last [`MAX_LAST`] decisions about a service, the newest first; the newest alone, where no more are asked for.
+struct Decisions<'v> {
+    view: &'v View,
+    service: &'v str,
+    size: u64,
+    left: usize,
+    page: VecDeque<Decision>,
+    /// How many are read at a time: each time twice as many.
+    wanted: usize,
+}
+
+impl<'v> Decisions<'v> {
+    fn new(view: &'v View, service: &'v str, size: u64) -> Self {
+        Self { view, service, size, left: MAX_LAST, page: VecDeque::new(), wanted: 1 }
+    }
+}
+
+impl Iterator for Decisions<'_> {
+    type Item = Result<Decision, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.is_empty() && self.left > 0 {
+            let wanted = self.wanted.min(self.left);
+            match self.view.index.decisions(self.service, self.size, wanted) {
+                Ok(page) => self.page = page.into(),
+                Err(error) => return Some(Err(error)),
+            }
+            (self.left, self.wanted) = (self.left - wanted, self.wanted * 2);
+        }
+        let decision = self.page.pop_front()?;
+        self.size = decision.index;
+        Some(Ok(decision))
+    }
+}
+
 impl History for Indexed<'_, '_> {
     type Error = AnswerError;
 
@@ -127,33 +171,44 @@ impl History for Indexed<'_, '_> {
         Ok(Some(identity))
     }
 
-    fn about(&mut self, subject: &str, types: &[&str]) -> Result<Vec<Rc<Evidence>>, AnswerError> {
-        let mut found = Vec::new();
-        for index in self.entries(subject, types)? {
-            if let Some(told) = self.reader.told(index)? {
-                found.push(self.evidence(&told)?);
-            }
-        }
-        Ok(found)
-    }
-
     fn last_about(
         &mut self,
         subject: &str,
         kind: &str,
         wanted: IsWanted<'_>,
     ) -> Result<Option<Rc<Evidence>>, AnswerError> {
-        let mut looked_at = 0;
-        for index in self.entries(subject, &[kind])?.into_iter().rev() {
-            let Some(told) = self.reader.told(index)? else { continue };
-            looked_at += 1;
+        for (index, name) in self.reader.about(subject)?.into_iter().rev() {
+            let told = match name {
+                _ if name != kind => None,
+                "policy.registered" => self.reader.registration(index)?,
+                _ => self.reader.told(index)?,
+            };
+            let Some(told) = told else { continue };
             let told = self.evidence(&told)?;
             if wanted(&told) {
                 return Ok(Some(told));
             }
-            if looked_at == MAX_LAST {
-                break;
+        }
+        Ok(None)
+    }
+
+    fn policy(&mut self, text: &PolicyText) -> Arc<Result<Policy, PolicyError>> {
+        self.reader.view().policies.read(text)
+    }
+
+    fn last_allowed(&mut self, service: &str, wanted: IsAllowed<'_>) -> Result<Option<Rc<Evidence>>, AnswerError> {
+        let now = self.moment();
+        let mut refused = BTreeSet::new();
+        for decision in Decisions::new(self.reader.view(), service, self.size()) {
+            let decision = decision?;
+            let Some(sets) = decision.allowed.filter(|sets| !refused.contains(sets)) else { continue };
+            let Some(told) = self.reader.told(decision.index)? else { continue };
+            let told = self.evidence(&told)?;
+            let Some(allowed) = told.allowed(now) else { continue };
+            if wanted(allowed, told.index) {
+                return Ok(Some(told));
             }
+            refused.insert(sets);
         }
         Ok(None)
     }
@@ -163,14 +218,15 @@ impl History for Indexed<'_, '_> {
     }
 
     fn state(&mut self, service: &str, wanted: Wanted<'_>) -> Result<Option<State>, AnswerError> {
-        let mut history = Seen::read_until(self.reader, service, self.reader.moment().at)?;
-        let newest = history.newest().cloned();
-        let Some(wanted) = wanted else { return Ok(newest.map(|seen| self.state_of(&seen))) };
-        let is_whole = |seen: &&Sighting| seen.glimpse.sight != crate::index::seen::Sight::Part;
-        if let Some(seen) = newest.as_ref().filter(is_whole).filter(|seen| wanted(seen.sets())) {
-            return Ok(Some(self.state_of(seen)));
+        if self.seen.as_ref().is_none_or(|(of, _seen)| of != service) {
+            let history = Seen::read_until(self.reader, service, self.reader.moment().at)?;
+            self.seen = Some((service.to_owned(), history));
         }
-        let before = history.before(self.reader, |_reader, sets| Ok(!wanted(sets)))?;
-        Ok(before.map(|seen| self.state_of(&seen)))
+        let Some((_of, history)) = &self.seen else { return Ok(None) };
+        let found = match wanted {
+            Some(wanted) => history.last(self.reader, wanted)?,
+            None => history.newest().cloned(),
+        };
+        Ok(found.map(|seen| self.state_of(&seen)))
     }
 }

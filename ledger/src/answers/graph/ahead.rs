@@ -49,8 +49,7 @@ impl Reader<'_> {
         let mut known: HashSet<StrongDigest> = begin.iter().copied().collect();
         let (mut seen, mut open) = (HashSet::new(), begin);
         while let Some(digest) = open.pop() {
-            let mentions = self.mentions(&digest)?;
-            for index in mentions.describing.iter().copied().filter(|index| *index < size) {
+            for index in self.describing(&digest)?.iter().copied().filter(|index| *index < size) {
                 if seen.len() >= MOST_AT_ONCE || !seen.insert(index) {
                     continue;
                 }
@@ -62,8 +61,30 @@ impl Reader<'_> {
         self.read_ahead(&indices)
     }
 
-    /// Looks up where these artifacts are mentioned, and reads the events that describe them.
+    /// Looks up what describes these artifacts, and reads it.
     pub(in crate::answers) fn look_ahead(
+        &mut self,
+        digests: impl Iterator<Item = StrongDigest>,
+    ) -> Result<(), AnswerError> {
+        let missing: Vec<StrongDigest> = digests.filter(|digest| !self.describing.contains_key(digest)).collect();
+        if missing.len() < WORTH_IT {
+            return Ok(());
+        }
+        let index = &self.view.index;
+        let found: Vec<_> = missing.into_par_iter().map(|digest| (index.describing(&digest), digest)).collect();
+        let mut all = Vec::with_capacity(found.len());
+        for (describing, digest) in found {
+            let describing: Rc<[u64]> = describing?.into();
+            all.extend_from_slice(&describing);
+            self.describing.insert(digest, describing);
+        }
+        all.sort_unstable();
+        all.dedup();
+        self.read_ahead(&all)
+    }
+
+    /// Looks up where these artifacts are mentioned, and reads the events that describe them.
+    pub(in crate::answers) fn look_ahead_and_on(
         &mut self,
         digests: impl Iterator<Item = StrongDigest>,
     ) -> Result<(), AnswerError> {

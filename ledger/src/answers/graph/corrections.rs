@@ -107,10 +107,7 @@ impl Reader<'_> {
         if !self.view.index.is_corrected(subject) {
             return Ok(Rc::new(corrections));
         }
-        for (index, kind) in self.view.index.beside(subject)? {
-            if kind != "record.corrected" || index >= self.moment.size {
-                continue;
-            }
+        for index in self.view.index.beside(subject, &["record.corrected"], self.moment.size)? {
             if let Some((entry, facts)) = stored(self.view, index, self.moment.size)?
                 && let Ok(Payload::RecordCorrected(payload)) = facts.payload
             {

@@ -206,7 +206,7 @@ impl Walk<'_, '_> {
             let told = self.reader.mentioning(*index)?;
             made.extend(told.iter().flat_map(|told| outputs(told)).flat_map(strong));
         }
-        self.reader.look_ahead(made.into_iter())
+        self.reader.look_ahead_and_on(made.into_iter())
     }
 
     fn artifact(&mut self, at: usize, identity: &Rc<Identity>) -> Result<(), AnswerError> {

@@ -104,7 +104,11 @@ pub(in crate::answers) struct History {
     complete: Vec<Glimpse>,
     /// Corrected entries, which stand elsewhere than the index has them; the oldest first.
     corrected: Vec<Glimpse>,
+    /// All of these, also those that were read.
+    replaced: Vec<Glimpse>,
     hidden: BTreeSet<u64>,
+    /// The first moment that is not looked at.
+    end: Timestamp,
     before: Option<Timestamp>,
     /// The environment whose inventories may say that the service was gone; none where there are no inventories of it.
     environment: Option<String>,
@@ -115,6 +119,8 @@ pub(in crate::answers) struct History {
     /// The last incomplete observation, where no complete one is later.
     pub(in crate::answers) partial: Option<Seen>,
 }
+
+mod last;
 
 /// States in the first page that is read; each page after it is twice as long.
 const PAGE: usize = 16;
@@ -142,8 +148,10 @@ impl History {
         let mut history = Self {
             service: service.into(),
             complete: Vec::new(),
+            replaced: corrected.clone(),
             corrected,
             hidden,
+            end: before.unwrap_or(Timestamp::MAX),
             before,
             environment: absent::environment(reader, service)?,
             newer: before,

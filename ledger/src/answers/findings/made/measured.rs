@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, rc::Rc};
 use lineal_schemas::strong::StrongDigest;
 
 use super::{
-    AnswerError, Draft, Edge, EdgeKind, Identity, Influence, Input, MAX_EVIDENCE, Payload, Place, Reader,
-    Relation, Rule, Told, Trace, named, strong,
+    AnswerError, Draft, Edge, EdgeKind, Identity, Influence, Input, MAX_EVIDENCE, Payload, Place, Reader, Relation,
+    Rule, Told, Trace, named, strong,
 };
 use crate::answers::running::all_digests;
 
