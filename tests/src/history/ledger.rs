@@ -1,8 +1,9 @@
 //! The synthetic history as a ledger has it: signed events, taken in by a real ledger.
 //!
 //! Besides the runs and snapshots there are every day ten registrations of fine-tunes, which somebody else measures under policies
-//! of ten services; these are seen to run them; and as long as the hot snapshot is used one service that runs a model of it. The ledger's clock goes with the history, so
-//! that nothing in it is late.
+//! of ten services; these are seen to run them; and as long as the hot snapshot is used one service that runs a model of it. One more
+//! service, [`quiet`], runs the same model all the time and is looked at every two hours. What somebody decided and approved is on
+//! the record of each. The ledger's clock goes with the history, so that nothing in it is late.
 
 use std::{
     path::Path,
@@ -54,6 +55,14 @@ pub fn day(number: u64) -> Timestamp {
 pub fn service(line: u64) -> String {
     format!("service/history/line-{}@eu-1/prod", line % SERVED)
 }
+
+/// A service that has run the same model since the first day: [`registered`] of day 0, line 0.
+pub fn quiet() -> String {
+    "service/history/quiet@eu-1/prod".to_owned()
+}
+
+/// How often a day it is looked at, and asked about.
+const LOOKS: u64 = 12;
 
 /// A clock that goes with the history.
 #[derive(Debug)]
@@ -108,16 +117,35 @@ pub fn registered(shape: Shape, number: u64, line: u64) -> Artifact {
     shape.run(number, RUNS_A_DAY - 1 - line % SERVED).output
 }
 
-/// The policy of a service that runs fine-tunes.
-pub fn policy(line: u64) -> String {
-    format!("policy/history/line-{}-prod", line % SERVED)
+/// The policy of a service.
+pub fn policy(service: &str) -> String {
+    let name = service.split('@').next().unwrap_or(service);
+    format!("{}-prod", name.replacen("service/", "policy/", 1))
+}
+
+/// A fresh entry at the end of a record that ended long ago: nothing is decided over one that does not go on.
+pub fn go_on(folder: &Path, clock: Arc<dyn Clock>) {
+    let dir = DataDir::find(&folder.join(DIR)).expect("a ledger is there");
+    let (now, genesis) = (clock.wall(), dir.trust().expect("it has a trust file").genesis());
+    let ledger = open(folder, clock);
+    let mut company = Teller::new(key(1), genesis, |_key| format!("https://history.example/at/{}", now.as_millis()));
+    let data = json!({"dataset": {"digest": {"sha256": digest(Artifact::MAX - 1)}}, "name": "dataset/history/last"});
+    company.say(now, "dataset.snapshotted", "dataset/history/last", &data.to_string());
+    company.send(&ledger);
 }
 
 /// What the company's key may say.
 const COMPANY: &[&str] = &["dataset.snapshotted", "run.completed", "model.registered", "deployment.observed"];
 
 /// What the key of those who measure may say.
-const JUDGES: &[&str] = &["dataset.snapshotted", "policy.registered", "evaluation.started", "evaluation.completed"];
+const JUDGES: &[&str] = &[
+    "dataset.snapshotted",
+    "policy.registered",
+    "evaluation.started",
+    "evaluation.completed",
+    "approval.granted",
+    "gate.decided",
+];
 
 /// What all models are measured on.
 const HELD_OUT: &str = "dataset/history/held-out";
@@ -178,12 +206,13 @@ impl Teller {
     fn prepare(&mut self) {
         let data = json!({"dataset": held_out(), "name": HELD_OUT, "version": "1"});
         self.say(day(0), "dataset.snapshotted", HELD_OUT, &data.to_string());
-        for line in 0..SERVED {
-            let name = policy(line);
+        for service in (0..SERVED).map(service).chain([quiet()]) {
+            let name = policy(&service);
+            let applies = service.split('@').next().unwrap_or_default();
             let text = format!(
                 r#"schema = 1
 name = "{name}"
-applies = {{ service = "service/history/line-{line}", environment = "prod" }}
+applies = {{ service = "{applies}", environment = "prod" }}
 
 [lineage]
 reach = ["dataset.snapshotted"]
@@ -224,7 +253,31 @@ max_drop = "0.10"
             data["results"] =
                 json!([{"metric": "auc", "value": format!("0.9{}", 10 + model % 80), "sampleSize": 10_000}]);
             self.say(moment(number, RUNS_A_DAY), "evaluation.completed", &name, &data.to_string());
+            let model = digest(model);
+            let approved =
+                json!({"service": service(line), "artifact": {"digest": {"sha256": model}}, "role": "release"});
+            self.say(moment(number, RUNS_A_DAY), "approval.granted", &service(line), &approved.to_string());
+            for verdict in ["deny", "allow"] {
+                self.decide(moment(number, RUNS_A_DAY), &service(line), &model, verdict);
+            }
         }
+        let model = digest(registered(shape, 0, 0));
+        for look in 0..LOOKS {
+            self.decide(moment(number, RUNS_A_DAY + look), &quiet(), &model, "allow");
+        }
+    }
+
+    /// A decision that somebody says a gate took.
+    fn decide(&mut self, at: Timestamp, service: &str, model: &str, verdict: &str) {
+        let data = json!({
+            "service": service,
+            "servingSet": [{"components": [{"role": "model", "artifact": {"digest": {"sha256": model}}}]}],
+            "verdict": verdict,
+            "treeSize": 1,
+            "judgedAt": at.to_string(),
+            "document": model,
+        });
+        self.say(at, "gate.decided", service, &data.to_string());
     }
 
     /// All that happened on a day.
@@ -254,6 +307,10 @@ max_drop = "0.10"
         if shape.is_hot(number, 0) {
             let model = digest(shape.run(number, DATA_LEVELS * DATA_RUNS).output);
             self.observe(moment(number, evening), &format!("service/history/hot-{number}@eu-1/prod"), &model);
+        }
+        let model = digest(registered(shape, 0, 0));
+        for look in 0..LOOKS {
+            self.observe(moment(number, evening + look * 80), &quiet(), &model);
         }
     }
 
