@@ -249,7 +249,7 @@ pub trait History {
     }
 
     /// The last decision that [`Evidence::allowed`] something at this service and whose serving set is wanted, by entry; of the
-    /// last [`MAX_LAST`] decisions about it, whatever they decided.
+    /// last [`MAX_LAST`] in which the ledger allowed something there, however often it denied something since.
     ///
     /// `wanted` is given a serving set and the entry that it is decided in. What it refuses in one entry, it refuses in
     /// every earlier one.

@@ -15,9 +15,9 @@ use lineal_schemas::{
     digest::{EventDigest, KeyId},
     entry::Entry,
     facts::Facts,
-    registry::Registry,
+    registry::{LEDGER_SCHEME, Registry},
     timestamp::Timestamp,
-    vocabulary::{Payload, artifact::Artifact, lineage::Relation, values::Time},
+    vocabulary::{Payload, artifact::Artifact, gate::GateVerdict, lineage::Relation, values::Time},
 };
 
 use crate::history::{
@@ -207,6 +207,12 @@ impl<'m> AtSize<'m> {
     }
 }
 
+/// Whether an event is a decision of a ledger that allows something, as it was said.
+fn allows(kept: &Kept) -> bool {
+    let Ok(Payload::GateDecided(decided)) = &kept.facts.payload else { return false };
+    kept.facts.source.starts_with(LEDGER_SCHEME) && decided.verdict == GateVerdict::Allow
+}
+
 /// Whether an event that stands in this relation to an artifact describes it, rather than uses it.
 const fn describes(relation: Relation) -> bool {
     use lineal_schemas::vocabulary::lineage::Place;
@@ -256,8 +262,9 @@ impl History for AtSize<'_> {
 
     fn last_allowed(&mut self, service: &str, wanted: IsAllowed<'_>) -> Result<Option<Rc<Evidence>>, Infallible> {
         let now = self.moment;
-        let mut told =
-            self.of_type(service, "gate.decided").iter().rev().filter_map(|at| self.told(*at)).take(MAX_LAST);
+        let decided = self.of_type(service, "gate.decided").iter().rev().copied();
+        let allowed: Vec<usize> = decided.filter(|at| self.kept(*at).is_some_and(allows)).take(MAX_LAST).collect();
+        let mut told = allowed.into_iter().filter_map(|at| self.told(at));
         Ok(told.find(|told| told.allowed(now).is_some_and(|sets| wanted(sets, told.index))))
     }
 

@@ -5,7 +5,7 @@
 //! whatever was asked of it since. Promises that what no decision speaks of was never gated and not taken for admitted,
 //! and that an undecided one is no yes. Never judges: what a verdict would be now is the gate's part. (docs/ANSWERS.md)
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 use lineal_gate::history::MAX_LAST;
 use lineal_schemas::{
@@ -101,13 +101,19 @@ pub struct SetAdmission {
     pub allowed_before: Option<EventRef>,
 }
 
-/// The ledger's own decisions about one service that had happened, the last said first; of its last [`MAX_LAST`].
+/// The ledger's own decisions about one service that had happened, the last said first; of its last [`MAX_LAST`], and of
+/// the last so many that allowed something.
 pub(super) struct Decisions {
     service: String,
     all: Vec<Rc<Told>>,
+    /// Entries that are not read yet, the last one last.
+    unread: Vec<u64>,
     /// Whether the gate has a say in the service, once that was asked.
     is_covered: Option<bool>,
 }
+
+/// How many decisions are read first; then twice as many, and so on.
+const FIRST_READ: usize = 8;
 
 /// What decisions say of one serving set: of each kind, the last said.
 #[derive(Default)]
@@ -120,17 +126,35 @@ pub(super) struct Said {
 impl Decisions {
     /// Reads them. One that was corrected is none, and so is what others say that a gate decided.
     pub(super) fn read(reader: &mut Reader<'_>, service: &str) -> Result<Self, AnswerError> {
-        let own = reader.registry().ledger_source();
+        let mut decisions = Self::unread(reader, service)?;
+        while decisions.read_more(reader)? {}
+        decisions.all.sort_by(|one, other| other.order().cmp(&one.order()));
+        Ok(decisions)
+    }
+
+    /// Reads none of them yet: [`Self::admission`] reads as far back as it has to.
+    pub(super) fn unread(reader: &Reader<'_>, service: &str) -> Result<Self, AnswerError> {
         let size = reader.moment().size;
-        let mut all = Vec::new();
-        for decision in reader.view().index.decisions(service, size, MAX_LAST)? {
-            let Some(told) = reader.told(decision.index)?.filter(|told| reader.has_happened(told)) else { continue };
+        let index = &reader.view().index;
+        let mut entries: BTreeSet<u64> = index.decisions(service, size, MAX_LAST)?.into_iter().collect();
+        entries.extend(index.allowed(service, size, MAX_LAST)?.iter().map(|decision| decision.index));
+        let unread = entries.into_iter().collect();
+        Ok(Self { service: service.to_owned(), all: Vec::new(), unread, is_covered: None })
+    }
+
+    /// Reads some more of them, the newest first: the ledger's own events stand in the order in which it said them. False
+    /// where all are read.
+    fn read_more(&mut self, reader: &mut Reader<'_>) -> Result<bool, AnswerError> {
+        let own = reader.registry().ledger_source();
+        let some = self.unread.split_off(self.unread.len().saturating_sub(self.all.len().max(FIRST_READ)));
+        reader.read_ahead(&some)?;
+        for entry in some.iter().rev() {
+            let Some(told) = reader.told(*entry)?.filter(|told| reader.has_happened(told)) else { continue };
             if told.order().1 == own && told.corrected_by.is_none() {
-                all.push(told);
+                self.all.push(told);
             }
         }
-        all.sort_by(|one, other| other.order().cmp(&one.order()));
-        Ok(Self { service: service.to_owned(), all, is_covered: None })
+        Ok(!some.is_empty())
     }
 
     /// Whether a part of what serves was admitted: where nothing was decided, it also says whether the gate has a say there,
@@ -141,7 +165,15 @@ impl Decisions {
         part: &ServedSet,
         whole: &[ServedSet],
     ) -> Result<SetAdmission, AnswerError> {
-        let admission = self.about_part(reader, part, whole)?.admission(reader);
+        let (mut said, mut at) = (Said::default(), 0);
+        // Whatever is older than one that allowed it changes nothing.
+        while said.allowed.is_none() && (at < self.all.len() || self.read_more(reader)?) {
+            for told in self.all.iter().skip(at) {
+                said.take(told, |decided| is_about_part(reader, decided, part, whole))?;
+            }
+            at = self.all.len();
+        }
+        let admission = said.admission(reader);
         if admission.gated != Gated::NeverGated {
             return Ok(admission);
         }
@@ -175,18 +207,7 @@ impl Decisions {
         part: &ServedSet,
         whole: &[ServedSet],
     ) -> Result<Said, AnswerError> {
-        let part = std::slice::from_ref(part);
-        self.said(reader, |reader, decided| {
-            if is_about(reader, &decided.serving_set, part)? || is_about(reader, &decided.serving_set, whole)? {
-                return Ok(true);
-            }
-            for set in decided.serving_set.iter().filter(|_set| decided.verdict == GateVerdict::Allow) {
-                if is_about(reader, std::slice::from_ref(set), part)? {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        })
+        self.said(reader, |reader, decided| is_about_part(reader, decided, part, whole))
     }
 
     fn said(
@@ -195,21 +216,32 @@ impl Decisions {
         mut is_it: impl FnMut(&mut Reader<'_>, &GateDecided) -> Result<bool, AnswerError>,
     ) -> Result<Said, AnswerError> {
         let mut said = Said::default();
-        for (told, decided) in self.all() {
-            let place = match decided.verdict {
-                GateVerdict::Allow => &mut said.allowed,
-                GateVerdict::Deny => &mut said.denied,
-                GateVerdict::Undecided => &mut said.undecided,
-            };
-            if place.is_none() && is_it(reader, decided)? {
-                *place = Some(told.clone());
-            }
+        for told in &self.all {
+            said.take(told, |decided| is_it(reader, decided))?;
         }
         Ok(said)
     }
 }
 
 impl Said {
+    /// Takes a decision, where there is none of its kind yet and it is about what is asked.
+    fn take(
+        &mut self,
+        told: &Rc<Told>,
+        is_it: impl FnOnce(&GateDecided) -> Result<bool, AnswerError>,
+    ) -> Result<(), AnswerError> {
+        let Some(decided) = decided(told) else { return Ok(()) };
+        let place = match decided.verdict {
+            GateVerdict::Allow => &mut self.allowed,
+            GateVerdict::Deny => &mut self.denied,
+            GateVerdict::Undecided => &mut self.undecided,
+        };
+        if place.is_none() && is_it(decided)? {
+            *place = Some(told.clone());
+        }
+        Ok(())
+    }
+
     /// The newest that allowed or denied it.
     pub(super) fn last(&self) -> Option<&Rc<Told>> {
         [&self.allowed, &self.denied].into_iter().flatten().max_by(|one, other| one.order().cmp(&other.order()))
@@ -248,6 +280,26 @@ impl Said {
             allowed_before: before.map(|told| reader.event_ref(told)),
         }
     }
+}
+
+/// Whether a decision is about a part of what serves: about it alone, about all that serves, or where all was allowed, about
+/// it beside others.
+fn is_about_part(
+    reader: &mut Reader<'_>,
+    decided: &GateDecided,
+    part: &ServedSet,
+    whole: &[ServedSet],
+) -> Result<bool, AnswerError> {
+    let part = std::slice::from_ref(part);
+    if is_about(reader, &decided.serving_set, part)? || is_about(reader, &decided.serving_set, whole)? {
+        return Ok(true);
+    }
+    for set in decided.serving_set.iter().filter(|_set| decided.verdict == GateVerdict::Allow) {
+        if is_about(reader, std::slice::from_ref(set), part)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The decision that an event is.

@@ -237,7 +237,7 @@ fn state(reader: &mut Reader<'_>, service: &str, tainted: &Tainted) -> Result<Op
         return Ok(Some(ended(reader, service, &newest)));
     };
     let mut serving_sets = Vec::new();
-    let mut decisions = Decisions::read(reader, service)?;
+    let mut decisions = Decisions::unread(reader, service)?;
     for set in newest.sets() {
         let since = history.since(reader, |reader, seen| holds(reader, seen, set))?;
         let admission = decisions.admission(reader, set, newest.sets())?;

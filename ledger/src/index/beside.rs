@@ -1,4 +1,4 @@
-//! What is said beside what is seen: corrections, and of services approvals, requests and decisions; the keys `c` and `j`.
+//! What is said beside what is seen: corrections, and of services approvals, requests and decisions; the keys `c`, `m` and `j`.
 //!
 //! The step from entry to answer that lets a service have any number of recorded decisions: each question asks for its own
 //! kind of event, the newest first where it can. Never reads an event, and never judges one.
@@ -17,13 +17,13 @@ use super::{
     seen::{SetsPrint, print_of},
 };
 
-/// A decision of a gate, in short.
+/// A decision of the ledger's own gate that allowed something, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
+pub struct Allowed {
     /// Its entry.
     pub index: u64,
-    /// The serving set that was decided about, where the ledger itself allowed it.
-    pub allowed: Option<SetsPrint>,
+    /// The serving set that was decided about.
+    pub sets: SetsPrint,
 }
 
 impl Index {
@@ -42,13 +42,25 @@ impl Index {
         Ok(found)
     }
 
-    /// The decisions about a service that entries below `size` hold, the newest first, at most `limit`.
-    pub fn decisions(&self, service: &str, size: u64, limit: usize) -> Result<Vec<Decision>, StoreError> {
+    /// Entries below `size` that hold a decision about a service, the newest first, at most `limit`.
+    pub fn decisions(&self, service: &str, size: u64, limit: usize) -> Result<Vec<u64>, StoreError> {
         let prefix = prefix_of(service, DECIDED);
-        let end = [prefix.as_slice(), &size.to_be_bytes()].concat();
         let mut found = Vec::new();
-        self.store.scan_back(&prefix, &end, &mut |key, value| {
-            found.extend(last_index(key).map(|index| Decision { index, allowed: value.try_into().ok() }));
+        self.store.scan_back(&prefix, &key_at(&prefix, size), &mut |key, _value| {
+            found.extend(last_index(key));
+            found.len() < limit
+        })?;
+        Ok(found)
+    }
+
+    /// What the ledger itself allowed at a service in entries below `size`, the newest first, at most `limit`: whatever was
+    /// denied meanwhile, nothing of that is looked at.
+    pub fn allowed(&self, service: &str, size: u64, limit: usize) -> Result<Vec<Allowed>, StoreError> {
+        let prefix = key(b'm', &[service.as_bytes(), b"\0"]);
+        let mut found = Vec::new();
+        self.store.scan_back(&prefix, &key_at(&prefix, size), &mut |key, value| {
+            let read = (|| Some(Allowed { index: last_index(key)?, sets: value.try_into().ok()? }))();
+            found.extend(read);
             found.len() < limit
         })?;
         Ok(found)
@@ -69,6 +81,11 @@ fn prefix_of(subject: &str, kind: &str) -> Vec<u8> {
     key(b'c', &[subject.as_bytes(), b"\0", &[at.unwrap_or_default()]])
 }
 
+/// Where the keys of entries before this one end.
+fn key_at(prefix: &[u8], index: u64) -> Vec<u8> {
+    [prefix, &index.to_be_bytes()].concat()
+}
+
 fn request_key(service: &str, request: &str) -> Vec<u8> {
     let digest = sha256(&[service.as_bytes(), b"\0", request.as_bytes()].concat());
     key(b'j', &[digest.first_chunk::<16>().map_or(&[], <[u8; 16]>::as_slice)])
@@ -85,8 +102,11 @@ pub(super) fn pairs(
     let said = key(b'c', &[subject.as_bytes(), b"\0", &[kind], &index]);
     let Payload::GateDecided(decided) = payload else { return vec![(said, Vec::new())] };
     let is_allowed = source.starts_with(LEDGER_SCHEME) && decided.verdict == GateVerdict::Allow;
-    let allowed = is_allowed.then(|| print_of(&decided.serving_set).to_vec());
-    let mut pairs = vec![(said, allowed.unwrap_or_default())];
+    let mut pairs = vec![(said, Vec::new())];
+    if is_allowed {
+        let allowed = key(b'm', &[subject.as_bytes(), b"\0", &index]);
+        pairs.push((allowed, print_of(&decided.serving_set).to_vec()));
+    }
     pairs.extend(asked_for(decided).map(|prefix| ([prefix.as_slice(), &index].concat(), Vec::new())));
     pairs
 }

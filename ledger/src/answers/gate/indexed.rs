@@ -30,7 +30,7 @@ use crate::{
         graph::{Reader, Told, signers},
         running::history::{History as Seen, Seen as Sighting, Standing as Sure},
     },
-    index::{beside::Decision, store::StoreError},
+    index::{beside::Allowed, store::StoreError},
     ledger::View,
 };
 
@@ -106,13 +106,14 @@ impl<'r, 'v> Indexed<'r, 'v> {
     }
 }
 
-/// The last [`MAX_LAST`] decisions about a service, the newest first; the newest alone, where no more are asked for.
+/// The last [`MAX_LAST`] decisions that allowed something at a service, the newest first; the newest alone, where no more are
+/// asked for.
 struct Decisions<'v> {
     view: &'v View,
     service: &'v str,
     size: u64,
     left: usize,
-    page: VecDeque<Decision>,
+    page: VecDeque<Allowed>,
     /// How many are read at a time: each time twice as many.
     wanted: usize,
 }
@@ -124,12 +125,12 @@ impl<'v> Decisions<'v> {
 }
 
 impl Iterator for Decisions<'_> {
-    type Item = Result<Decision, StoreError>;
+    type Item = Result<Allowed, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.is_empty() && self.left > 0 {
             let wanted = self.wanted.min(self.left);
-            match self.view.index.decisions(self.service, self.size, wanted) {
+            match self.view.index.allowed(self.service, self.size, wanted) {
                 Ok(page) => self.page = page.into(),
                 Err(error) => return Some(Err(error)),
             }
@@ -201,14 +202,16 @@ impl History for Indexed<'_, '_> {
         let mut refused = BTreeSet::new();
         for decision in Decisions::new(self.reader.view(), service, self.size()) {
             let decision = decision?;
-            let Some(sets) = decision.allowed.filter(|sets| !refused.contains(sets)) else { continue };
+            if refused.contains(&decision.sets) {
+                continue;
+            }
             let Some(told) = self.reader.told(decision.index)? else { continue };
             let told = self.evidence(&told)?;
             let Some(allowed) = told.allowed(now) else { continue };
             if wanted(allowed, told.index) {
                 return Ok(Some(told));
             }
-            refused.insert(sets);
+            refused.insert(decision.sets);
         }
         Ok(None)
     }
