@@ -5,7 +5,7 @@
 //! whatever was asked of it since. Promises that what no decision speaks of was never gated and not taken for admitted,
 //! and that an undecided one is no yes. Never judges: what a verdict would be now is the gate's part. (docs/ANSWERS.md)
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::rc::Rc;
 
 use lineal_gate::history::MAX_LAST;
 use lineal_schemas::{
@@ -101,8 +101,8 @@ pub struct SetAdmission {
     pub allowed_before: Option<EventRef>,
 }
 
-/// The ledger's own decisions about one service that had happened, the last said first; of its last [`MAX_LAST`], and of
-/// the last so many that allowed something.
+/// The ledger's own decisions about one service that had happened, the last said first; of each verdict the last
+/// [`MAX_LAST`].
 pub(super) struct Decisions {
     service: String,
     all: Vec<Rc<Told>>,
@@ -135,10 +135,12 @@ impl Decisions {
     /// Reads none of them yet: [`Self::admission`] reads as far back as it has to.
     pub(super) fn unread(reader: &Reader<'_>, service: &str) -> Result<Self, AnswerError> {
         let size = reader.moment().size;
-        let index = &reader.view().index;
-        let mut entries: BTreeSet<u64> = index.decisions(service, size, MAX_LAST)?.into_iter().collect();
-        entries.extend(index.allowed(service, size, MAX_LAST)?.iter().map(|decision| decision.index));
-        let unread = entries.into_iter().collect();
+        let mut unread = Vec::new();
+        for verdict in [GateVerdict::Allow, GateVerdict::Deny, GateVerdict::Undecided] {
+            let decisions = reader.view().index.decisions(service, verdict, size, MAX_LAST)?;
+            unread.extend(decisions.iter().map(|decision| decision.index));
+        }
+        unread.sort_unstable();
         Ok(Self { service: service.to_owned(), all: Vec::new(), unread, is_covered: None })
     }
 

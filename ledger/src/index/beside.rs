@@ -17,9 +17,9 @@ use super::{
     seen::{SetsPrint, print_of},
 };
 
-/// A decision of the ledger's own gate that allowed something, in short.
+/// A decision of the ledger's own gate, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowed {
+pub struct Decision {
     /// Its entry.
     pub index: u64,
     /// The serving set that was decided about.
@@ -42,24 +42,20 @@ impl Index {
         Ok(found)
     }
 
-    /// Entries below `size` that hold a decision about a service, the newest first, at most `limit`.
-    pub fn decisions(&self, service: &str, size: u64, limit: usize) -> Result<Vec<u64>, StoreError> {
-        let prefix = prefix_of(service, DECIDED);
+    /// The ledger's own decisions of one kind about a service in entries below `size`, the newest first, at most `limit`:
+    /// whatever else was decided meanwhile, and whatever others say that was, nothing of that is looked at.
+    pub fn decisions(
+        &self,
+        service: &str,
+        verdict: GateVerdict,
+        size: u64,
+        limit: usize,
+    ) -> Result<Vec<Decision>, StoreError> {
+        let prefix = decided_key(service, verdict);
+        let end = [prefix.as_slice(), &size.to_be_bytes()].concat();
         let mut found = Vec::new();
-        self.store.scan_back(&prefix, &key_at(&prefix, size), &mut |key, _value| {
-            found.extend(last_index(key));
-            found.len() < limit
-        })?;
-        Ok(found)
-    }
-
-    /// What the ledger itself allowed at a service in entries below `size`, the newest first, at most `limit`: whatever was
-    /// denied meanwhile, nothing of that is looked at.
-    pub fn allowed(&self, service: &str, size: u64, limit: usize) -> Result<Vec<Allowed>, StoreError> {
-        let prefix = key(b'm', &[service.as_bytes(), b"\0"]);
-        let mut found = Vec::new();
-        self.store.scan_back(&prefix, &key_at(&prefix, size), &mut |key, value| {
-            let read = (|| Some(Allowed { index: last_index(key)?, sets: value.try_into().ok()? }))();
+        self.store.scan_back(&prefix, &end, &mut |key, value| {
+            let read = (|| Some(Decision { index: last_index(key)?, sets: value.try_into().ok()? }))();
             found.extend(read);
             found.len() < limit
         })?;
@@ -72,18 +68,20 @@ impl Index {
     }
 }
 
-/// The type of a decision.
-const DECIDED: &str = "gate.decided";
-
 /// What the keys `c` of one type about a subject begin with; a type that there isn't has none.
 fn prefix_of(subject: &str, kind: &str) -> Vec<u8> {
     let at = TYPES.iter().position(|rule| rule.name == kind).and_then(|at| u8::try_from(at + 1).ok());
     key(b'c', &[subject.as_bytes(), b"\0", &[at.unwrap_or_default()]])
 }
 
-/// Where the keys of entries before this one end.
-fn key_at(prefix: &[u8], index: u64) -> Vec<u8> {
-    [prefix, &index.to_be_bytes()].concat()
+/// What the keys of the ledger's own decisions of one kind about a service begin with.
+fn decided_key(service: &str, verdict: GateVerdict) -> Vec<u8> {
+    let kind = match verdict {
+        GateVerdict::Allow => 0,
+        GateVerdict::Deny => 1,
+        GateVerdict::Undecided => 2,
+    };
+    key(b'm', &[service.as_bytes(), b"\0", &[kind]])
 }
 
 fn request_key(service: &str, request: &str) -> Vec<u8> {
@@ -101,11 +99,10 @@ pub(super) fn pairs(
     let index = index.to_be_bytes();
     let said = key(b'c', &[subject.as_bytes(), b"\0", &[kind], &index]);
     let Payload::GateDecided(decided) = payload else { return vec![(said, Vec::new())] };
-    let is_allowed = source.starts_with(LEDGER_SCHEME) && decided.verdict == GateVerdict::Allow;
     let mut pairs = vec![(said, Vec::new())];
-    if is_allowed {
-        let allowed = key(b'm', &[subject.as_bytes(), b"\0", &index]);
-        pairs.push((allowed, print_of(&decided.serving_set).to_vec()));
+    if source.starts_with(LEDGER_SCHEME) {
+        let decision = [decided_key(subject, decided.verdict).as_slice(), &index].concat();
+        pairs.push((decision, print_of(&decided.serving_set).to_vec()));
     }
     pairs.extend(asked_for(decided).map(|prefix| ([prefix.as_slice(), &index].concat(), Vec::new())));
     pairs

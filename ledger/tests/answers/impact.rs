@@ -288,6 +288,7 @@ fn the_index_leads_upstream_and_knows_which_subjects_are_corrected() {
     assert_eq!(read(&world), (vec![strong("A"), strong("D")], true, false));
     world.ledger = None;
     world.open();
+    world.ledger.as_ref().unwrap().wait_for_index();
     assert_eq!(read(&world), (vec![strong("A"), strong("D")], true, false), "opened again");
     let trace = world.trace(&hash("M"));
     assert!(trace.nodes.iter().any(|node| node.run.as_ref().is_some_and(|run| run.run_id == "2")), "{}", trace.answer);

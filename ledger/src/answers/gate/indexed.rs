@@ -21,7 +21,7 @@ use lineal_schemas::{
     digest::EventDigest,
     strong::StrongDigest,
     timestamp::Timestamp,
-    vocabulary::{artifact::Artifact, policy::PolicyText},
+    vocabulary::{artifact::Artifact, gate::GateVerdict, policy::PolicyText},
 };
 
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
         graph::{Reader, Told, signers},
         running::history::{History as Seen, Seen as Sighting, Standing as Sure},
     },
-    index::{beside::Allowed, store::StoreError},
+    index::{beside::Decision, store::StoreError},
     ledger::View,
 };
 
@@ -113,7 +113,7 @@ struct Decisions<'v> {
     service: &'v str,
     size: u64,
     left: usize,
-    page: VecDeque<Allowed>,
+    page: VecDeque<Decision>,
     /// How many are read at a time: each time twice as many.
     wanted: usize,
 }
@@ -125,12 +125,12 @@ impl<'v> Decisions<'v> {
 }
 
 impl Iterator for Decisions<'_> {
-    type Item = Result<Allowed, StoreError>;
+    type Item = Result<Decision, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.is_empty() && self.left > 0 {
             let wanted = self.wanted.min(self.left);
-            match self.view.index.allowed(self.service, self.size, wanted) {
+            match self.view.index.decisions(self.service, GateVerdict::Allow, self.size, wanted) {
                 Ok(page) => self.page = page.into(),
                 Err(error) => return Some(Err(error)),
             }
