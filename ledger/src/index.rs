@@ -22,7 +22,7 @@
 //! | `p` library `\0` version `\0` index | an event about a run that declares that version of it, by its name in one spelling |
 //! | `y` subject | nothing, of a subject that a correction is about |
 //! | `c` subject `\0` type index | a correction of an event about that subject, and every event about a service that sees nothing of it: the type is 1 byte of its place |
-//! | `m` service `\0` verdict index | a decision of the ledger itself: the verdict is 1 byte, 0 for allow, 1 for deny, 2 for undecided; 16 bytes of a digest of the serving set |
+//! | `m` service `\0` verdict index | a decision of the ledger itself: the verdict is 1 byte, 0 for allow, 1 for deny, 2 for undecided; 8 bytes of its moment, 16 of a digest of the serving set |
 //! | `j` request index | a decision about a service that was asked for by a tool for its request: 16 bytes of a digest of the service and of what the tool calls the request |
 //! | `b` service `\0` day set | the first and the last moment of that day at which just this was seen as all that runs there: 8 bytes of the day, 16 of a digest of the serving set |
 //! | `f` index | the type's place, of an event that flags an artifact or clears it |
@@ -71,7 +71,7 @@ use self::{
 };
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 14;
+const FORMAT: u32 = 15;
 
 /// The most subjects of corrections that are kept in memory.
 const MOST_CORRECTED: usize = 100_000;

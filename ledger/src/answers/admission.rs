@@ -138,7 +138,9 @@ impl Decisions {
         let mut unread = Vec::new();
         for verdict in [GateVerdict::Allow, GateVerdict::Deny, GateVerdict::Undecided] {
             let decisions = reader.view().index.decisions(service, verdict, size, MAX_LAST)?;
-            unread.extend(decisions.iter().map(|decision| decision.index));
+            // Of what was decided after the moment nothing is read.
+            let had_happened = decisions.iter().filter(|decision| reader.moment().is_past(decision.when));
+            unread.extend(had_happened.map(|decision| decision.index));
         }
         unread.sort_unstable();
         Ok(Self { service: service.to_owned(), all: Vec::new(), unread, is_covered: None })

@@ -6,6 +6,7 @@
 use lineal_schemas::{
     digest::sha256,
     registry::LEDGER_SCHEME,
+    timestamp::Timestamp,
     vocabulary::{
         Payload, TYPES,
         gate::{GateDecided, GateVerdict},
@@ -22,8 +23,18 @@ use super::{
 pub struct Decision {
     /// Its entry.
     pub index: u64,
+    /// When it was decided: as it says, but never after the ledger took it.
+    pub when: Timestamp,
     /// The serving set that was decided about.
     pub sets: SetsPrint,
+}
+
+impl Decision {
+    fn read(index: u64, value: &[u8]) -> Option<Self> {
+        let (when, sets) = value.split_first_chunk()?;
+        let when = Timestamp::from_millis(i64::from_be_bytes(*when));
+        Some(Self { index, when, sets: sets.try_into().ok()? })
+    }
 }
 
 impl Index {
@@ -55,8 +66,7 @@ impl Index {
         let end = [prefix.as_slice(), &size.to_be_bytes()].concat();
         let mut found = Vec::new();
         self.store.scan_back(&prefix, &end, &mut |key, value| {
-            let read = (|| Some(Decision { index: last_index(key)?, sets: value.try_into().ok()? }))();
-            found.extend(read);
+            found.extend(last_index(key).and_then(|index| Decision::read(index, value)));
             found.len() < limit
         })?;
         Ok(found)
@@ -92,8 +102,8 @@ fn request_key(service: &str, request: &str) -> Vec<u8> {
 /// The pairs of an event that is said beside what is seen.
 pub(super) fn pairs(
     (subject, source): (&str, &str),
-    kind: u8,
-    payload: &Payload,
+    (kind, payload): (u8, &Payload),
+    when: Timestamp,
     index: u64,
 ) -> Vec<(Vec<u8>, Vec<u8>)> {
     let index = index.to_be_bytes();
@@ -102,7 +112,8 @@ pub(super) fn pairs(
     let mut pairs = vec![(said, Vec::new())];
     if source.starts_with(LEDGER_SCHEME) {
         let decision = [decided_key(subject, decided.verdict).as_slice(), &index].concat();
-        pairs.push((decision, print_of(&decided.serving_set).to_vec()));
+        let value = [when.as_millis().to_be_bytes().as_slice(), &print_of(&decided.serving_set)].concat();
+        pairs.push((decision, value));
     }
     pairs.extend(asked_for(decided).map(|prefix| ([prefix.as_slice(), &index].concat(), Vec::new())));
     pairs

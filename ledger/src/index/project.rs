@@ -112,7 +112,12 @@ impl Event<'_, '_> {
             if matches!(self.payload, Payload::RecordCorrected(_)) {
                 self.batch.put(key(b'y', &[self.subject.as_bytes()]), []);
             }
-            self.batch.puts.extend(beside::pairs((self.subject, self.source), self.kind, self.payload, self.index));
+            self.batch.puts.extend(beside::pairs(
+                (self.subject, self.source),
+                (self.kind, self.payload),
+                times.0.min(times.1),
+                self.index,
+            ));
         }
         Ok(())
     }
