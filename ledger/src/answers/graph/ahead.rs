@@ -26,7 +26,9 @@ impl Reader<'_> {
     pub(in crate::answers) fn read_ahead(&mut self, indices: &[u64]) -> Result<(), AnswerError> {
         let size = self.moment.size;
         let missing = indices.iter().copied().filter(|index| *index < size && !self.told.contains_key(index));
-        let missing: Vec<u64> = missing.collect();
+        let mut missing: Vec<u64> = missing.collect();
+        missing.sort_unstable();
+        missing.dedup();
         if missing.len() < WORTH_IT {
             return Ok(());
         }
@@ -56,9 +58,7 @@ impl Reader<'_> {
                 open.extend(self.view.index.ancestors(index)?.into_iter().filter(|digest| known.insert(*digest)));
             }
         }
-        let mut indices: Vec<u64> = seen.into_iter().collect();
-        indices.sort_unstable();
-        self.read_ahead(&indices)
+        self.read_ahead(&seen.into_iter().collect::<Vec<u64>>())
     }
 
     /// Looks up what describes these artifacts, and reads it.
@@ -78,8 +78,6 @@ impl Reader<'_> {
             all.extend_from_slice(&describing);
             self.describing.insert(digest, describing);
         }
-        all.sort_unstable();
-        all.dedup();
         self.read_ahead(&all)
     }
 
@@ -88,12 +86,8 @@ impl Reader<'_> {
         &mut self,
         digests: impl Iterator<Item = StrongDigest>,
     ) -> Result<(), AnswerError> {
-        let mut describing = Vec::new();
-        for mentions in self.looked_up(digests)? {
-            describing.extend(&mentions.describing);
-        }
-        describing.sort_unstable();
-        describing.dedup();
+        let found = self.looked_up(digests)?;
+        let describing: Vec<u64> = found.iter().flat_map(|mentions| mentions.describing.iter().copied()).collect();
         self.read_ahead(&describing)
     }
 
