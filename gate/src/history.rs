@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
 use lineal_schemas::{
     digest::EventDigest,
+    strong::StrongDigest,
     timestamp::Timestamp,
     vocabulary::{
         Payload,
@@ -143,8 +144,8 @@ pub fn corrected<C>(said: &Payload, newest_first: impl Iterator<Item = Correctio
 /// Then the gate leaves what was said first where it was, as an attempt without evidence.
 fn moves(said: &Payload, replacement: &Payload) -> bool {
     let Some(model) = measured(said) else { return false };
-    let left: BTreeSet<Strong> = measured(replacement).into_iter().flat_map(strong).collect();
-    strong(model).any(|digest| !left.contains(&digest))
+    let left: BTreeSet<StrongDigest> = measured(replacement).into_iter().flat_map(StrongDigest::all_of).collect();
+    StrongDigest::all_of(model).any(|digest| !left.contains(&digest))
 }
 
 fn measured(payload: &Payload) -> Option<&Artifact> {
@@ -156,21 +157,13 @@ fn measured(payload: &Payload) -> Option<&Artifact> {
     }
 }
 
-/// A strong digest, by how it was made.
-pub type Strong = (String, String);
-
-/// The strong digests of an artifact.
-pub fn strong(artifact: &Artifact) -> impl Iterator<Item = Strong> + '_ {
-    artifact.strong_digests().map(|(algorithm, digest)| (algorithm.to_owned(), digest.to_owned()))
-}
-
 /// One artifact: every strong digest that events join, and what they say of it.
 ///
 /// Joined are several digests of one artifact in one event, and both sides of an `artifact.equated`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Identity {
     /// Its digests.
-    pub digests: BTreeSet<Strong>,
+    pub digests: BTreeSet<StrongDigest>,
     /// The events that describe it rather than use it, in the order of [`Evidence::order`], whenever they happened.
     pub said: Vec<Rc<Evidence>>,
 }
@@ -178,7 +171,7 @@ pub struct Identity {
 impl Identity {
     /// Whether an artifact is this one.
     pub fn is(&self, artifact: &Artifact) -> bool {
-        strong(artifact).any(|digest| self.digests.contains(&digest))
+        StrongDigest::all_of(artifact).any(|digest| self.digests.contains(&digest))
     }
 
     /// What an event says of this artifact: its mentions of it.

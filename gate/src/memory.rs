@@ -16,13 +16,12 @@ use lineal_schemas::{
     entry::Entry,
     facts::Facts,
     registry::{LEDGER_SCHEME, Registry},
+    strong::StrongDigest,
     timestamp::Timestamp,
     vocabulary::{Payload, artifact::Artifact, gate::GateVerdict, lineage::Relation, values::Time},
 };
 
-use crate::history::{
-    Evidence, History, Identity, IsAllowed, IsWanted, MAX_LAST, MAX_POLICIES, State, Strong, Wanted, strong,
-};
+use crate::history::{Evidence, History, Identity, IsAllowed, IsWanted, MAX_LAST, MAX_POLICIES, State, Wanted};
 
 mod seen;
 mod told;
@@ -36,7 +35,7 @@ pub struct Memory {
     by_digest: HashMap<EventDigest, usize>,
     by_subject: BTreeMap<String, HashMap<&'static str, Vec<usize>>>,
     /// Events that describe what has a digest or join it to another, or that some correction would have do so.
-    by_artifact: HashMap<Strong, Vec<usize>>,
+    by_artifact: HashMap<StrongDigest, Vec<usize>>,
     /// What corrects an event, the last said last.
     corrections: HashMap<EventDigest, Vec<usize>>,
     sightings: Sightings,
@@ -125,7 +124,7 @@ impl Memory {
         let Some(payload) = said else { return };
         let mut digests = BTreeSet::new();
         for mention in payload.artifacts() {
-            let own: Vec<Strong> = strong(mention.artifact).collect();
+            let own: Vec<StrongDigest> = StrongDigest::all_of(mention.artifact).collect();
             if own.len() > 1 || describes(mention.relation) {
                 digests.extend(own);
             }
@@ -151,7 +150,7 @@ pub struct AtSize<'m> {
     size: u64,
     moment: Timestamp,
     told: HashMap<usize, Rc<Evidence>>,
-    identities: HashMap<Strong, Rc<Identity>>,
+    identities: HashMap<StrongDigest, Rc<Identity>>,
     looked_at: Cell<u64>,
 }
 
@@ -167,18 +166,18 @@ impl<'m> AtSize<'m> {
     }
 
     /// Events that describe what has a digest or join it to another, as they are, or as corrections may leave them.
-    fn mentioning(&mut self, digest: &Strong) -> Vec<Rc<Evidence>> {
+    fn mentioning(&mut self, digest: &StrongDigest) -> Vec<Rc<Evidence>> {
         let places: BTreeSet<usize> = self.memory.by_artifact.get(digest).into_iter().flatten().copied().collect();
         places.into_iter().filter_map(|at| self.told(at)).collect()
     }
 
     /// Everything that strong digests join.
-    fn join(&mut self, own: BTreeSet<Strong>) -> Identity {
+    fn join(&mut self, own: BTreeSet<StrongDigest>) -> Identity {
         let mut identity = Identity { digests: own.clone(), said: Vec::new() };
         let (mut open, mut said) = (Vec::from_iter(own), BTreeMap::new());
         while let Some(digest) = open.pop() {
             for told in self.mentioning(&digest) {
-                let has = |artifact: &Artifact| strong(artifact).any(|other| other == digest);
+                let has = |artifact: &Artifact| StrongDigest::all_of(artifact).any(|other| other == digest);
                 let artifacts = told.payload.artifacts();
                 let is_side =
                     artifacts.iter().any(|mention| mention.relation == Relation::Same && has(mention.artifact));
@@ -186,13 +185,13 @@ impl<'m> AtSize<'m> {
                 for mention in &artifacts {
                     let is_it = has(mention.artifact);
                     if is_it || (is_side && mention.relation == Relation::Same) {
-                        new.extend(strong(mention.artifact));
+                        new.extend(StrongDigest::all_of(mention.artifact));
                     }
                     if is_it && describes(mention.relation) {
                         said.insert(told.index, told.clone());
                     }
                 }
-                open.extend(new.into_iter().filter(|digest| identity.digests.insert(digest.clone())));
+                open.extend(new.into_iter().filter(|digest| identity.digests.insert(*digest)));
             }
         }
         identity.said = said.into_values().collect();
@@ -238,14 +237,14 @@ impl History for AtSize<'_> {
     }
 
     fn identity(&mut self, artifact: &Artifact) -> Result<Option<Rc<Identity>>, Infallible> {
-        let own: BTreeSet<Strong> = strong(artifact).collect();
-        let Some(first) = own.first().cloned() else { return Ok(None) };
+        let own: BTreeSet<StrongDigest> = StrongDigest::all_of(artifact).collect();
+        let Some(first) = own.first().copied() else { return Ok(None) };
         if let Some(known) = self.identities.get(&first) {
             return Ok(Some(known.clone()));
         }
         let identity = Rc::new(self.join(own));
         for digest in &identity.digests {
-            self.identities.insert(digest.clone(), identity.clone());
+            self.identities.insert(*digest, identity.clone());
         }
         Ok(Some(identity))
     }

@@ -8,12 +8,15 @@ use std::{
     rc::Rc,
 };
 
-use lineal_schemas::vocabulary::{
-    Payload,
-    artifact::Artifact,
-    evaluation::{Harness, MetricResult},
-    lineage::Relation,
-    values::Table,
+use lineal_schemas::{
+    strong::StrongDigest,
+    vocabulary::{
+        Payload,
+        artifact::Artifact,
+        evaluation::{Harness, MetricResult},
+        lineage::Relation,
+        values::Table,
+    },
 };
 
 use super::{
@@ -21,7 +24,7 @@ use super::{
     lineage::{DISPUTED, standing},
 };
 use crate::{
-    history::{Evidence, History, Identity, strong},
+    history::{Evidence, History, Identity},
     policy::{Policy, Slice, is_from},
 };
 
@@ -220,7 +223,9 @@ impl Data {
     fn is(&self, wanted: &str) -> bool {
         let Some(identity) = &self.identity else { return false };
         match wanted.split_once(':') {
-            Some((algorithm, digest)) => identity.digests.contains(&(algorithm.to_owned(), digest.to_owned())),
+            Some((algorithm, digest)) => {
+                StrongDigest::of(algorithm, digest).is_some_and(|digest| identity.digests.contains(&digest))
+            }
             None => self.names.contains(wanted),
         }
     }
@@ -327,7 +332,7 @@ impl Suite {
 }
 
 impl Data {
-    fn key(&self) -> (Option<&BTreeSet<crate::history::Strong>>, &str) {
+    fn key(&self) -> (Option<&BTreeSet<StrongDigest>>, &str) {
         (self.identity.as_ref().map(|identity| &identity.digests), &self.label)
     }
 }
@@ -338,7 +343,7 @@ fn spelled(harness: &Harness) -> (String, Option<String>) {
 
 /// What an artifact is told apart by: its strong digests, else its place.
 fn named(artifact: &Artifact) -> impl Iterator<Item = String> + '_ {
-    let digests = strong(artifact).map(|(algorithm, digest)| format!("{algorithm}:{digest}"));
+    let digests = StrongDigest::all_of(artifact).map(|digest| digest.to_string());
     let is_weak = artifact.strong_digests().next().is_none();
     digests.chain(artifact.uri.iter().filter(move |_uri| is_weak).map(ToString::to_string))
 }

@@ -10,22 +10,23 @@ use std::{
 };
 
 use lineal_schemas::{
+    strong::StrongDigest,
     timestamp::Timestamp,
     vocabulary::{Payload, artifact::Artifact, lineage::Relation},
 };
 
 use super::{Case, Model};
-use crate::history::{Evidence, Strong, Used, strong};
+use crate::history::{Evidence, Used};
 
 impl Model {
     /// Whether an artifact is this model: by its own digests, or by such as others than its makers joined to it before an entry.
     pub(super) fn is_known_as(&self, artifact: &Artifact, before: u64, now: Timestamp) -> bool {
         let known = self.known(before, now);
-        strong(artifact).any(|digest| known.contains(&digest))
+        StrongDigest::all_of(artifact).any(|digest| known.contains(&digest))
     }
 
     /// Its own digests, and those that others than its makers joined to them before an entry.
-    fn known(&self, before: u64, now: Timestamp) -> BTreeSet<Strong> {
+    fn known(&self, before: u64, now: Timestamp) -> BTreeSet<StrongDigest> {
         let makers = self.makers();
         let is_others = |told: &Evidence| {
             let signers = || told.producers.union(&told.correctors);
@@ -42,8 +43,12 @@ impl Model {
     }
 
     /// The digests that events join to its own, and those events.
-    fn joined(&self, now: Timestamp, counts: impl Fn(&Evidence) -> bool) -> (BTreeSet<Strong>, Vec<Rc<Evidence>>) {
-        let mut digests: BTreeSet<Strong> = strong(&self.artifact).collect();
+    fn joined(
+        &self,
+        now: Timestamp,
+        counts: impl Fn(&Evidence) -> bool,
+    ) -> (BTreeSet<StrongDigest>, Vec<Rc<Evidence>>) {
+        let mut digests: BTreeSet<StrongDigest> = StrongDigest::all_of(&self.artifact).collect();
         let said = self.identity.iter().flat_map(|identity| &identity.said);
         let open: Vec<&Rc<Evidence>> = said.filter(|told| told.when() <= now && counts(told)).collect();
         let mut joins = Vec::new();
@@ -65,9 +70,9 @@ impl Model {
     /// The kinds of digest of which it has two, where its makers alone say that they are the same.
     pub(super) fn doubled(&self, now: Timestamp) -> Vec<String> {
         let known = self.known(u64::MAX, now);
-        let mut values: BTreeMap<&str, Vec<&Strong>> = BTreeMap::new();
+        let mut values: BTreeMap<&str, Vec<&StrongDigest>> = BTreeMap::new();
         for digest in self.identity.iter().flat_map(|identity| &identity.digests) {
-            values.entry(digest.0.as_str()).or_default().push(digest);
+            values.entry(digest.algorithm()).or_default().push(digest);
         }
         values.retain(|_algorithm, all| all.len() > 1 && all.iter().any(|digest| !known.contains(*digest)));
         values.into_keys().map(str::to_owned).collect()
@@ -75,19 +80,22 @@ impl Model {
 }
 
 /// The digests that an event adds to some.
-fn added(told: &Evidence, digests: &BTreeSet<Strong>) -> BTreeSet<Strong> {
+fn added(told: &Evidence, digests: &BTreeSet<StrongDigest>) -> BTreeSet<StrongDigest> {
     let artifacts = told.payload.artifacts();
-    let has = |artifact: &Artifact| strong(artifact).any(|digest| digests.contains(&digest));
+    let has = |artifact: &Artifact| StrongDigest::all_of(artifact).any(|digest| digests.contains(&digest));
     let is_side = artifacts.iter().any(|mention| mention.relation == Relation::Same && has(mention.artifact));
     let joined =
         artifacts.iter().filter(|mention| has(mention.artifact) || (is_side && mention.relation == Relation::Same));
-    joined.flat_map(|mention| strong(mention.artifact)).filter(|digest| !digests.contains(digest)).collect()
+    joined
+        .flat_map(|mention| StrongDigest::all_of(mention.artifact))
+        .filter(|digest| !digests.contains(digest))
+        .collect()
 }
 
 /// Says what every model is joined to, and takes the events that join it into account.
 pub(super) fn tell(case: &Case, notes: &mut Vec<String>, used: &mut Used) {
     for model in &case.models {
-        let own: BTreeSet<Strong> = strong(&model.artifact).collect();
+        let own: BTreeSet<StrongDigest> = StrongDigest::all_of(&model.artifact).collect();
         let (digests, joins) = model.joined(case.now, |_told| true);
         if joins.is_empty() {
             continue;
@@ -95,9 +103,9 @@ pub(super) fn tell(case: &Case, notes: &mut Vec<String>, used: &mut Used) {
         for told in &joins {
             used.put(told);
         }
-        let spelled = |(algorithm, digest): &Strong| {
-            let short: String = digest.chars().take(12).collect();
-            format!("{algorithm}:{short}")
+        let spelled = |digest: &StrongDigest| {
+            let short: String = digest.hex().chars().take(12).collect();
+            format!("{}:{short}", digest.algorithm())
         };
         let others: Vec<String> = digests.difference(&own).map(spelled).collect();
         let who: BTreeSet<&str> = joins.iter().flat_map(|told| &told.producers).map(String::as_str).collect();

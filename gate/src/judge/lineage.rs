@@ -9,6 +9,7 @@ use std::{
 };
 
 use lineal_schemas::{
+    strong::StrongDigest,
     timestamp::Timestamp,
     vocabulary::{
         Payload,
@@ -20,7 +21,7 @@ use lineal_schemas::{
 
 use super::{Case, Model, label, result};
 use crate::{
-    history::{Evidence, History, Identity, Strong, strong},
+    history::{Evidence, History, Identity},
     policy::{DigestRule, Lineage, OnBoundary, Severity},
     verdict::{Outcome, RuleResult},
 };
@@ -38,9 +39,9 @@ pub(super) const DISPUTED: &str = "was corrected under a key that somebody else 
 #[derive(Debug, Default)]
 pub(super) struct Ancestry {
     /// All digests on the way, its own included.
-    pub(super) digests: BTreeSet<Strong>,
+    pub(super) digests: BTreeSet<StrongDigest>,
     /// Digests that it was made from as a part of a whole; the whole itself was not used.
-    wholes: BTreeSet<Strong>,
+    wholes: BTreeSet<StrongDigest>,
     /// The snapshots that it ends in.
     snapshots: usize,
     /// Ends that are none, in words.
@@ -93,7 +94,7 @@ impl Ancestry {
         let mut open = VecDeque::from([(artifact.clone(), Kind::Model)]);
         let mut nodes = 0;
         while let Some((artifact, kind)) = open.pop_front() {
-            if strong(&artifact).any(|digest| found.digests.contains(&digest)) {
+            if StrongDigest::all_of(&artifact).any(|digest| found.digests.contains(&digest)) {
                 if kind != Kind::Whole {
                     // Known as the whole of a part, and used whole as well.
                     let identity = history.identity(&artifact)?;
@@ -112,9 +113,9 @@ impl Ancestry {
                 continue;
             };
             let is_first = nodes == 1;
-            found.digests.extend(identity.digests.iter().cloned());
+            found.digests.extend(identity.digests.iter().copied());
             if kind == Kind::Whole {
-                found.wholes.extend(identity.digests.iter().cloned());
+                found.wholes.extend(identity.digests.iter().copied());
             }
             let next = found.node(&identity, &label(&artifact), kind, (history.moment(), is_first));
             open.extend(next);

@@ -10,10 +10,7 @@ use std::{
 };
 
 use lineal_gate::{
-    history::{
-        Evidence, History, Identity, IsAllowed, IsWanted, MAX_LAST, MAX_POLICIES, Standing, State, Strong, Wanted,
-        strong,
-    },
+    history::{Evidence, History, Identity, IsAllowed, IsWanted, MAX_LAST, MAX_POLICIES, Standing, State, Wanted},
     judge::Question,
     policy::{Policy, PolicyError},
 };
@@ -37,7 +34,7 @@ use crate::{
 /// One reader of the index, for one verdict.
 pub(super) struct Indexed<'r, 'v> {
     reader: &'r mut Reader<'v>,
-    identities: HashMap<Strong, Rc<Identity>>,
+    identities: HashMap<StrongDigest, Rc<Identity>>,
     /// What was seen of the service that was last asked about.
     seen: Option<(String, Seen)>,
 }
@@ -158,16 +155,15 @@ impl History for Indexed<'_, '_> {
     }
 
     fn identity(&mut self, artifact: &Artifact) -> Result<Option<Rc<Identity>>, AnswerError> {
-        let first = strong(artifact).next();
+        let first = StrongDigest::all_of(artifact).next();
         if let Some(known) = first.as_ref().and_then(|first| self.identities.get(first)) {
             return Ok(Some(known.clone()));
         }
         let Some(found) = self.reader.identity(artifact)? else { return Ok(None) };
-        let pair = |digest: &StrongDigest| (digest.algorithm().to_owned(), digest.hex());
-        let digests = found.digests.iter().map(pair).collect();
+        let digests = found.digests.clone();
         let said = found.said.iter().map(|told| self.evidence(told)).collect::<Result<_, _>>()?;
         let identity = Rc::new(Identity { digests, said });
-        let digests = identity.digests.iter().cloned();
+        let digests = identity.digests.iter().copied();
         self.identities.extend(digests.map(|digest| (digest, identity.clone())));
         Ok(Some(identity))
     }
