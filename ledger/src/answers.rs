@@ -269,6 +269,9 @@ impl AnswerError {
     /// What to try next, one hint a line.
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::Unknown { near, .. } if near.is_empty() => {
+                vec!["it is no name, digest or entry of the record, and no file or folder in hand".to_owned()]
+            }
             Self::Unknown { near, .. } => near.iter().map(|name| format!("did you mean `{name}`?")).collect(),
             Self::Ambiguous { found, .. } | Self::InListings { found, .. } => found.clone(),
             Self::TooShort { .. } => vec!["an entry is asked for as `#17`".to_owned()],

@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lineal gate --model model/payments/fraud --service service/payments/fraud@eu-1/prod --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --policy policy.toml --dir ledger\n  lineal gate --model sha256:ab12... --service service/payments/fraud@eu-1/prod --record --dir ledger\n  lineal gate --model model/payments/fraud@7 --service service/payments/fraud@eu-1/prod --known-at 4711 --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --emit-vsa verdict.dsse --key gate.pem --dir ledger\n  lineal gate --running --env prod --dir ledger\n\nExit status: 0 it may run, also where somebody broke the glass; 1 it may not; 2 it could not be decided, which is no yes.\nWith --running: 0 all of what runs would be let through now; 1 some would not; 2 none is known not to be, and something could not be judged or is not known to run."
+    after_help = "Examples:\n  lineal gate model/payments/fraud --service service/payments/fraud@eu-1/prod --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --policy policy.toml --dir ledger\n  lineal gate --model sha256:ab12... --service service/payments/fraud@eu-1/prod --record --dir ledger\n  lineal gate --model model/payments/fraud@7 --service service/payments/fraud@eu-1/prod --known-at 4711 --dir ledger\n  lineal gate --model ./model.json --service service/payments/fraud@eu-1/prod --emit-vsa verdict.dsse --key gate.pem --dir ledger\n  lineal gate --running --env prod --dir ledger\n\nExit status: 0 it may run, also where somebody broke the glass; 1 it may not; 2 it could not be decided, which is no yes.\nWith --running: 0 all of what runs would be let through now; 1 some would not; 2 none is known not to be, and something could not be judged or is not known to run."
 )]
 pub(super) struct Gate {
     #[command(flatten)]
@@ -31,7 +31,10 @@ pub(super) struct Gate {
     #[command(flatten)]
     moment: when::Moment,
     /// What would run: a model's name, a digest, an entry (#17), a place, or a file or folder in hand
-    #[arg(long, value_name = "MODEL", required_unless_present = "running")]
+    #[arg(value_name = "MODEL", required_unless_present_any = ["model", "running"])]
+    what: Option<String>,
+    /// The same, by name
+    #[arg(long, value_name = "MODEL", conflicts_with = "what")]
     model: Option<String>,
     /// Where it would run: service/OWNER/NAME@CLUSTER/ENVIRONMENT
     #[arg(long, value_name = "SERVICE", required_unless_present = "running")]
@@ -49,7 +52,7 @@ pub(super) struct Gate {
     #[arg(long, value_name = "FILE", requires = "emit_vsa")]
     key: Option<PathBuf>,
     /// Instead of one model: everything that runs where a policy speaks, judged afresh
-    #[arg(long, conflicts_with_all = ["model", "service", "policy", "record"])]
+    #[arg(long, conflicts_with_all = ["what", "model", "service", "policy", "record"])]
     running: bool,
     /// With --running, only in this environment: `prod`, `eu-1`, `eu-1/prod`
     #[arg(long, value_name = "ENV", requires = "running")]
@@ -66,7 +69,8 @@ struct Recorded {
 
 impl Gate {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let (Some(model), Some(service)) = (&self.model, &self.service) else { return self.run_running() };
+        let model = self.what.as_ref().or(self.model.as_ref());
+        let (Some(model), Some(service)) = (model, &self.service) else { return self.run_running() };
         let model = answers::in_hand(model)?.unwrap_or_else(|| model.clone());
         let policy = policy(self.policy.as_deref())?;
         let question = GateQuestion { model, service: service.clone(), policy };
