@@ -111,12 +111,17 @@ impl Scene {
 
     /// Lets every outbox send what is left, stops the ledger, and holds the record against the outboxes: every event of a
     /// machine is there once, without a gap; there is a receipt of each, and it is true; an auditor agrees.
+    ///
+    /// A stream whose leader was killed may have none for a moment after all servers are up again: then events wait, and are
+    /// sent a moment later. Once that was taken for a failure here, where anything but waiting is one.
     #[track_caller]
     pub(super) fn check(&self, ledger: LedgerProcess) {
         for machine in &self.machines {
             eventually("an empty outbox", || {
                 let flushed = run(&mut machine.emit(&["flush"]));
-                assert!(matches!(flushed.code, Some(0)), "{}", flushed.stderr);
+                let waits = |line: &str| line.contains(": waits in the outbox: ");
+                let all_wait = flushed.code == Some(1) && flushed.stderr.lines().all(waits) && machine.is_waiting();
+                assert!(flushed.code == Some(0) || all_wait, "{}", flushed.stderr);
                 (!machine.is_waiting()).then_some(())
             });
         }
