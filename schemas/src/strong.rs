@@ -5,7 +5,10 @@
 
 use std::{fmt, str::FromStr as _};
 
-use crate::{digest::EventDigest, vocabulary::artifact::Artifact};
+use crate::{
+    digest::EventDigest,
+    vocabulary::artifact::{Artifact, DigestSet},
+};
 
 /// How a digest of the full content is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +55,7 @@ impl StrongDigest {
 
     /// The strong digests of an artifact in one event, sorted.
     pub fn all_of(artifact: &Artifact) -> impl Iterator<Item = Self> + '_ {
-        artifact.digests().filter_map(|(algorithm, hex)| Self::of(algorithm, hex))
+        artifact.digest.iter().flat_map(DigestSet::strong)
     }
 
     /// in-toto's name of how it was made.

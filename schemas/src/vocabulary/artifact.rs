@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
     lineage::{Mentions, Relation, Says},
     names::{Code, Name, TextError, is_ascii_of},
     object::{event, object, words},
-    values::{Count, JsonObject, MediaType, Members, Sha256Hex, Uri, is_commit, is_hex},
+    values::{Count, JsonObject, MediaType, Pairs, Sha256Hex, Uri, is_commit, is_hex},
     violation::NO_IDENTITY,
 };
+use crate::strong::{StrongDigest, StrongKind};
 
 object! {
     /// Something that has bytes: a data set, a model, code, an image.
@@ -107,36 +108,54 @@ impl Strength {
 }
 
 /// Digests of one artifact by in-toto's names; at least one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct DigestSet(BTreeMap<String, String>);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DigestSet {
+    /// Names and digests, sorted by name, each name once.
+    digests: Box<[(String, String)]>,
+    /// Those of the full content, read once: everything that joins asks for them again and again.
+    strong: [Option<StrongDigest>; StrongKind::ALL.len()],
+}
 
 impl DigestSet {
     /// Takes digests by name, at least one.
     pub fn new(digests: BTreeMap<String, String>) -> Result<Self, TextError> {
+        Self::of_sorted(digests.into_iter().collect())
+    }
+
+    fn of_sorted(digests: Vec<(String, String)>) -> Result<Self, TextError> {
         if digests.is_empty() {
             return Err(TextError::new("at least one digest", ""));
         }
-        digests.iter().try_for_each(|(algorithm, digest)| check_digest(algorithm, digest))?;
-        Ok(Self(digests))
+        let mut strong = [None; StrongKind::ALL.len()];
+        for (algorithm, digest) in &digests {
+            match StrongKind::ALL.iter().position(|kind| kind.as_str() == algorithm).and_then(|at| strong.get_mut(at)) {
+                Some(place) => {
+                    let read = StrongDigest::of(algorithm, digest);
+                    *place = Some(read.ok_or_else(|| TextError::new(Sha256Hex::RULE, digest))?);
+                }
+                None => check_digest(algorithm, digest)?,
+            }
+        }
+        Ok(Self { digests: digests.into(), strong })
     }
 
     /// The digest of that name.
     pub fn get(&self, algorithm: &str) -> Option<&str> {
-        self.0.get(algorithm).map(String::as_str)
+        self.iter().find(|(name, _digest)| *name == algorithm).map(|(_name, digest)| digest)
     }
 
     /// All of them, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(algorithm, digest)| (algorithm.as_str(), digest.as_str()))
+        self.digests.iter().map(|(algorithm, digest)| (algorithm.as_str(), digest.as_str()))
     }
 
-    /// All of them by name.
-    pub const fn as_map(&self) -> &BTreeMap<String, String> {
-        &self.0
+    /// Those of the full content, sorted.
+    pub fn strong(&self) -> impl Iterator<Item = StrongDigest> + use<> {
+        self.strong.into_iter().flatten()
     }
 }
 
+/// A digest that is not of the full content.
 fn check_digest(algorithm: &str, digest: &str) -> Result<(), TextError> {
     let named = algorithm.starts_with(|first: char| first.is_ascii_lowercase())
         && is_ascii_of(algorithm, 64, |byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -144,17 +163,23 @@ fn check_digest(algorithm: &str, digest: &str) -> Result<(), TextError> {
         return Err(TextError::new("a digest name like `sha256` or `gitCommit`", algorithm));
     }
     let (rule, fits) = match algorithm {
-        "sha256" | "dirHash" | "omsRoot" => (Sha256Hex::RULE, is_hex(digest, &[64])),
+        "omsRoot" => (Sha256Hex::RULE, is_hex(digest, &[64])),
         "gitCommit" | "gitTree" => ("40 or 64 lower-case hexadecimal digits", is_commit(digest)),
         _ => ("1 to 256 printable ASCII characters", is_ascii_of(digest, 256, |byte| byte.is_ascii_graphic())),
     };
     if fits { Ok(()) } else { Err(TextError::new(rule, digest)) }
 }
 
+impl Serialize for DigestSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
 impl<'de> Deserialize<'de> for DigestSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let digests = deserializer.deserialize_map(Members(std::marker::PhantomData))?;
-        Self::new(digests).map_err(de::Error::custom)
+        let digests = deserializer.deserialize_map(Pairs(std::marker::PhantomData))?;
+        Self::of_sorted(digests).map_err(de::Error::custom)
     }
 }
 

@@ -3,7 +3,10 @@
 //! Promises the forms that the JSON Schemas give, character for character. Never checks a key's point on the curve
 //! (that is the registry's part) and never reads inside `annotations` and `parameters`.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -224,20 +227,38 @@ impl<'de> Deserialize<'de> for Share {
 }
 
 /// Named values: an object whose member names are a producer's own.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Table<V>(BTreeMap<Name, V>);
+///
+/// A copy shares what it holds: answers show the settings of runs as their events have them.
+#[derive(Debug, PartialEq)]
+pub struct Table<V>(Arc<BTreeMap<Name, V>>);
 
 impl<V> Table<V> {
     /// The values by name.
-    pub const fn as_map(&self) -> &BTreeMap<Name, V> {
+    pub fn as_map(&self) -> &BTreeMap<Name, V> {
         &self.0
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<V> Clone for Table<V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<V: Serialize> Serialize for Table<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().serialize(serializer)
     }
 }
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Table<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Members(std::marker::PhantomData)).map(Self)
+        deserializer.deserialize_map(Members(std::marker::PhantomData)).map(|map| Self(Arc::new(map)))
     }
 }
 
@@ -260,5 +281,28 @@ impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> de::Visitor<'de> for M
             };
         }
         Ok(map)
+    }
+}
+
+/// As [`Members`], as pairs sorted by name: for objects of very few.
+pub(super) struct Pairs<K, V>(pub(super) std::marker::PhantomData<(K, V)>);
+
+impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> de::Visitor<'de> for Pairs<K, V> {
+    type Value = Vec<(K, V)>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut pairs: Vec<(K, V)> = Vec::with_capacity(1);
+        while let Some(pair) = members.next_entry()? {
+            pairs.push(pair);
+        }
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        if pairs.iter().zip(pairs.iter().skip(1)).any(|((one, _), (next, _))| one == next) {
+            return Err(de::Error::custom(TWICE_IN_OBJECT));
+        }
+        Ok(pairs)
     }
 }
