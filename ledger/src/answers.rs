@@ -4,11 +4,11 @@
 //! of its text is the answer, and that what is not known is said and never left out. Never writes, never opens a file
 //! for a caller that may be far away ([`in_hand`] and [`recheck()`] are for the caller's own side). (docs/DESIGN.md)
 
-use std::{error::Error as _, fmt};
+use std::{borrow::Cow, error::Error as _, fmt};
 
 use lineal_schemas::{
     digest::{EventDigest, KeyId},
-    strong::StrongDigest,
+    strong::{StrongDigest, StrongKind},
     timestamp::Timestamp,
 };
 use lineal_tree::TreeError;
@@ -326,12 +326,18 @@ pub struct AsOf {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NamedDigest {
     /// in-toto's name of how it was made: `sha256`, `dirHash`, `gitCommit`.
-    pub algorithm: String,
+    pub algorithm: Cow<'static, str>,
     /// The digest as the event spells it.
     pub value: String,
 }
 
 impl NamedDigest {
+    /// A digest as an event names and spells it.
+    pub(crate) fn new(algorithm: &str, value: &str) -> Self {
+        let strong = StrongKind::of(algorithm).map(|kind| Cow::Borrowed(kind.as_str()));
+        Self { algorithm: strong.unwrap_or_else(|| algorithm.to_owned().into()), value: value.to_owned() }
+    }
+
     /// The digest that identities are joined on, where it is one.
     pub(crate) fn strong(&self) -> Option<StrongDigest> {
         StrongDigest::of(&self.algorithm, &self.value)
@@ -340,7 +346,7 @@ impl NamedDigest {
 
 impl From<StrongDigest> for NamedDigest {
     fn from(digest: StrongDigest) -> Self {
-        Self { algorithm: digest.algorithm().to_owned(), value: digest.hex() }
+        Self { algorithm: digest.algorithm().into(), value: digest.hex() }
     }
 }
 
@@ -361,7 +367,7 @@ pub struct EventRef {
     pub event: EventDigest,
     /// The name of its type, like `run.completed`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// What it is about.
     pub subject: String,
     /// When it happened, as the producer says.

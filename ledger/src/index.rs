@@ -63,7 +63,7 @@ pub mod seen;
 pub mod store;
 
 pub use self::mentions::Mentions;
-pub(crate) use self::project::is_description;
+pub(crate) use self::{mentions::is_ancestor, project::is_description};
 use self::{
     project::project,
     seen::Span,
@@ -71,7 +71,7 @@ use self::{
 };
 
 /// Changes whenever keys or values change: another number means making it again.
-const FORMAT: u32 = 15;
+const FORMAT: u32 = 16;
 
 /// The most subjects of corrections that are kept in memory.
 const MOST_CORRECTED: usize = 100_000;

@@ -94,7 +94,7 @@ fn a_running_model_is_traced_to_its_exact_snapshot() {
     assert!(!trace.measurements[0].inputs[0].in_ancestry);
     let run = trace.nodes[2].run.as_ref().unwrap();
     assert_eq!(
-        (run.job_kind.as_str(), run.dirty, run.unknown.as_slice()),
+        (&*run.job_kind, run.dirty, run.unknown.as_slice()),
         ("train", Some(false), &["environment".to_owned()][..])
     );
     let text = trace.to_text(Style::Plain);

@@ -86,7 +86,7 @@ pub(super) fn of(
 
 fn weak_digests(artifact: &Artifact) -> Vec<NamedDigest> {
     let weak = artifact.digests().filter(|(algorithm, _value)| Strength::of(algorithm) != Strength::Strong);
-    weak.map(|(algorithm, value)| NamedDigest { algorithm: algorithm.into(), value: value.into() }).collect()
+    weak.map(|(algorithm, value)| NamedDigest::new(algorithm, value)).collect()
 }
 
 fn on(reader: &Reader<'_>, identity: &Identity) -> Vec<Rc<Told>> {

@@ -27,7 +27,7 @@ use lineal_schemas::{
 
 use super::{AnswerError, AsOf, EventRef, Moment, Signer, When, flags::Flags};
 use crate::{
-    index::{Mentions, brief::Brief, is_description},
+    index::{Mentions, is_description},
     ledger::View,
     log::record::ReadError,
 };
@@ -37,6 +37,7 @@ mod briefly;
 mod corrections;
 
 pub(super) use ahead::AHEAD;
+pub(super) use briefly::{Found, InBrief, look_up};
 use corrections::Corrections;
 
 /// Events kept in memory while an answer is made.
@@ -49,7 +50,7 @@ pub(super) struct Told {
     pub(super) entry: Entry,
     source: String,
     sequence: u64,
-    pub(super) kind: String,
+    pub(super) kind: &'static str,
     pub(super) subject: String,
     pub(super) time: Timestamp,
     pub(super) payload: Payload,
@@ -86,7 +87,8 @@ pub(super) fn strong(artifact: &Artifact) -> Vec<StrongDigest> {
 /// One artifact: every digest that events join, and what they say about it. Events that merely use it are left out.
 #[derive(Debug)]
 pub(super) struct Identity {
-    pub(super) digests: BTreeSet<StrongDigest>,
+    /// Sorted.
+    pub(super) digests: Vec<StrongDigest>,
     /// What describes it, in the order in which it happened.
     pub(super) said: Vec<Rc<Told>>,
 }
@@ -94,7 +96,7 @@ pub(super) struct Identity {
 impl Identity {
     /// Whether an artifact is this one.
     pub(super) fn is(&self, artifact: &Artifact) -> bool {
-        StrongDigest::all_of(artifact).any(|digest| self.digests.contains(&digest))
+        StrongDigest::all_of(artifact).any(|digest| self.digests.binary_search(&digest).is_ok())
     }
 
     /// What an event says of this artifact: its mentions of it.
@@ -111,7 +113,7 @@ pub(super) struct Reader<'v> {
     told: HashMap<u64, Option<Rc<Told>>>,
     mentions: HashMap<StrongDigest, Rc<Mentions>>,
     describing: HashMap<StrongDigest, Rc<[u64]>>,
-    briefs: HashMap<u64, Option<Rc<Brief>>>,
+    briefs: HashMap<u64, Option<Rc<InBrief>>>,
     corrections: HashMap<String, Rc<Corrections>>,
     identities: HashMap<StrongDigest, Rc<Identity>>,
     flags: Option<Rc<Flags>>,
@@ -192,11 +194,15 @@ impl<'v> Reader<'v> {
             return Ok(told.clone());
         }
         let told = self.read(index)?.map(Rc::new);
+        self.keep_told(index, told.clone());
+        Ok(told)
+    }
+
+    fn keep_told(&mut self, index: u64, told: Option<Rc<Told>>) {
         if self.told.len() >= MAX_CACHED {
             self.told.clear();
         }
-        self.told.insert(index, told.clone());
-        Ok(told)
+        self.told.insert(index, told);
     }
 
     /// As [`Self::told`], of the registration of a policy: these are asked for again and again.
@@ -223,8 +229,8 @@ impl<'v> Reader<'v> {
             corrected.as_ref().map_or((None, None, false), |found| (found.by, found.disputed_by, found.is_moved));
         let payload = corrected.map_or(facts.payload, |found| Ok(found.payload));
         let Ok(payload) = payload else { return Ok(None) };
-        let Facts { kind, subject, time, source, sequence, .. } = facts;
-        let kind = lineal_schemas::event::name_of(&kind).unwrap_or(&kind).to_owned();
+        let Facts { subject, time, source, sequence, .. } = facts;
+        let kind = payload.name();
         let told =
             Told { index, entry, source, sequence, kind, subject, time, payload, corrected_by, disputed_by, is_moved };
         Ok(Some(told))
@@ -377,7 +383,7 @@ impl<'v> Reader<'v> {
         }
         let mut said: Vec<Rc<Told>> = said.into_values().collect();
         said.sort_by(|one, other| one.order().cmp(&other.order()));
-        Ok(Identity { digests, said })
+        Ok(Identity { digests: digests.into_iter().collect(), said })
     }
 
     /// The event of an entry that mentions an artifact; a correction that does leads to what it corrects.
@@ -411,7 +417,7 @@ impl<'v> Reader<'v> {
         EventRef {
             index: told.index,
             event: told.entry.event,
-            kind: told.kind.clone(),
+            kind: told.kind.into(),
             subject: told.subject.clone(),
             time: told.time,
             received: told.entry.received,

@@ -122,7 +122,7 @@ fn look(stored: &Stored, tree: &EventDigest, files: &[&str]) -> Result<Vec<(usiz
     if !is_whole(stored, tree).map_err(unreadable)? {
         return Err(format!("the listing of dirHash:{tree} is not what its name says"));
     }
-    let digest = NamedDigest { algorithm: "dirHash".to_owned(), value: tree.to_string() };
+    let digest = NamedDigest { algorithm: "dirHash".into(), value: tree.to_string() };
     let listing = |(file, paths)| (file, InListing { tree: digest.clone(), paths });
     Ok(found.into_iter().map(listing).collect())
 }
@@ -175,7 +175,7 @@ fn is_whole(stored: &Stored, tree: &EventDigest) -> io::Result<bool> {
 /// A file that only listings know.
 pub(super) fn file(sha256: &str, path: Option<&String>) -> Option<Artifact> {
     let name = path.and_then(|path| path.rsplit('/').next()).and_then(|name| name.parse().ok());
-    let artifact = artifact_of(&NamedDigest { algorithm: "sha256".to_owned(), value: sha256.to_owned() })?;
+    let artifact = artifact_of(&NamedDigest { algorithm: "sha256".into(), value: sha256.to_owned() })?;
     Some(Artifact { name, ..artifact })
 }
 

@@ -207,7 +207,7 @@ fn at_moment(as_of: &super::AsOf) -> String {
 
 /// The digest that a line of prose shows: the first strong one, else the first.
 fn main_digest(digests: &[NamedDigest]) -> Option<&NamedDigest> {
-    let strong = |digest: &&NamedDigest| matches!(digest.algorithm.as_str(), "sha256" | "dirHash");
+    let strong = |digest: &&NamedDigest| matches!(&*digest.algorithm, "sha256" | "dirHash");
     digests.iter().find(strong).or_else(|| digests.first())
 }
 

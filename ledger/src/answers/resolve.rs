@@ -123,7 +123,7 @@ pub(crate) fn digest_of(path: &Path) -> Result<NamedDigest, TreeError> {
     } else {
         ("sha256", hash_file(path, &|_step| {})?.sha256)
     };
-    Ok(NamedDigest { algorithm: algorithm.to_owned(), value })
+    Ok(NamedDigest { algorithm: algorithm.into(), value })
 }
 
 pub(super) fn resolve_with(reader: &mut Reader<'_>, asked: &str) -> Result<Resolved, AnswerError> {

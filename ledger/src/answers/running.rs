@@ -349,6 +349,5 @@ fn component_state(reader: &mut Reader<'_>, component: &Component) -> Result<Com
 }
 
 pub(super) fn all_digests(artifact: &Artifact) -> Vec<NamedDigest> {
-    let owned = |(algorithm, value): (&str, &str)| NamedDigest { algorithm: algorithm.into(), value: value.into() };
-    artifact.digests().map(owned).collect()
+    artifact.digests().map(|(algorithm, value)| NamedDigest::new(algorithm, value)).collect()
 }

@@ -14,13 +14,29 @@ pub(super) fn short(digest: &NamedDigest) -> String {
 
 /// As [`short`], of a digest in parts.
 pub(super) fn short_of(algorithm: &str, value: &str) -> String {
-    format!("{algorithm}:{}", short_hex(value))
+    let mut short = String::with_capacity(algorithm.len() + SHORT_DIGITS + 4);
+    short.push_str(algorithm);
+    short.push(':');
+    push_short_hex(&mut short, value);
+    short
 }
 
 /// The first digits of a hex text, with an ellipsis where something is left out.
 pub(super) fn short_hex(hex: &str) -> String {
-    let cut: String = hex.chars().take(SHORT_DIGITS).collect();
-    if cut.len() < hex.len() { format!("{cut}…") } else { cut }
+    let mut short = String::with_capacity(SHORT_DIGITS + 3);
+    push_short_hex(&mut short, hex);
+    short
+}
+
+fn push_short_hex(text: &mut String, hex: &str) {
+    let end = hex.char_indices().nth(SHORT_DIGITS).map(|(end, _digit)| end);
+    match end.and_then(|end| hex.get(..end)) {
+        Some(cut) => {
+            text.push_str(cut);
+            text.push('…');
+        }
+        None => text.push_str(hex),
+    }
 }
 
 /// `v2` for `2` and for `v2`; other versions as they are.

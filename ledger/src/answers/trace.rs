@@ -4,11 +4,12 @@
 //! finitely, and to say what is missing instead of giving a shorter tree. Never joins on anything but strong digests.
 //! (docs/DESIGN.md, docs/EVENTS.md)
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use lineal_schemas::vocabulary::{
     artifact::{Basis, Influence, Strength},
-    values::{Json, Scalar},
+    names::Name,
+    values::{Json, Scalar, Table},
 };
 use serde::{Deserialize, Serialize};
 
@@ -197,7 +198,7 @@ pub struct Node {
     pub events: Vec<EventRef>,
     /// Of a run: how it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunFacts>,
+    pub run: Option<Box<RunFacts>>,
     /// Of data: how much it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataFacts>,
@@ -241,7 +242,7 @@ pub struct RunFacts {
     /// What the tool calls it.
     pub run_id: String,
     /// What the job does: `train`, `finetune`, `quantize`, ….
-    pub job_kind: String,
+    pub job_kind: Cow<'static, str>,
     /// Whether the rest is left out here, whatever the event says.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub brief: bool,
@@ -252,11 +253,11 @@ pub struct RunFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dirty: Option<bool>,
     /// Its settings.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub parameters: BTreeMap<String, Json>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Table<Json>>,
     /// Its seeds.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub seeds: BTreeMap<String, Scalar>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<Table<Scalar>>,
     /// The container image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
@@ -264,8 +265,8 @@ pub struct RunFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lockfile: Option<String>,
     /// Versions of the runtime and of the libraries that matter.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub versions: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Table<Name>>,
     /// What it ran on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<String>,

@@ -12,7 +12,7 @@ use lineal_schemas::{
     timestamp::Timestamp,
     vocabulary::{
         Payload,
-        artifact::{Artifact, Basis, Influence, Input, InputRole},
+        artifact::{Artifact, Basis, Influence, InputRole},
         lineage::{Mention, Relation},
         run::{JobKind, RunCompleted},
     },
@@ -69,45 +69,9 @@ impl Index {
         let Some(value) = self.store.get(&key(b'r', &[&index.to_be_bytes()]))? else { return Ok(None) };
         match Brief::read(&value) {
             Some(brief) => Ok(Some(brief)),
-            None => Err(malformed(index)),
+            None => Err(StoreError(format!("a malformed run in brief, of entry {index}"))),
         }
     }
-
-    /// What a completed run was made from, by its entry, as its event says without corrections; nothing where no run is in
-    /// brief.
-    pub fn ancestors(&self, index: u64) -> Result<Vec<StrongDigest>, StoreError> {
-        let Some(value) = self.store.get(&key(b'r', &[&index.to_be_bytes()]))? else { return Ok(Vec::new()) };
-        ancestors_in(&value).ok_or_else(|| malformed(index))
-    }
-}
-
-fn malformed(index: u64) -> StoreError {
-    StoreError(format!("a malformed run in brief, of entry {index}"))
-}
-
-/// What a completed run was made from, out of its value under the key `r`.
-fn ancestors_in(mut value: &[u8]) -> Option<Vec<StrongDigest>> {
-    let rest = &mut value;
-    let (_times, _event) = (take::<16>(rest)?, take::<32>(rest)?);
-    let [count] = take::<1>(rest)?;
-    let (_signers, signed) = rest.split_at_checked(usize::from(count) * 32)?;
-    *rest = signed;
-    let (_kind, _run_id, _subject) = (take::<1>(rest)?, take_bytes(rest)?, take_bytes(rest)?);
-    let (ancestors, _) = take_ancestors(rest)?.as_chunks();
-    ancestors.iter().map(untagged).collect()
-}
-
-/// The artifacts that a run names as what it was made from, 33 bytes each.
-fn take_ancestors<'v>(bytes: &mut &'v [u8]) -> Option<&'v [u8]> {
-    let count = usize::from(u16::from_be_bytes(take(bytes)?));
-    let (ancestors, rest) = bytes.split_at_checked(count * 33)?;
-    *bytes = rest;
-    Some(ancestors)
-}
-
-/// Whether ancestry goes through an input of a run: not through what it only measured with, and not through what it ran in.
-pub(crate) fn is_ancestor(input: &Input) -> bool {
-    !matches!(input.role, InputRole::Code | InputRole::Environment) && input.influence() != Influence::Measurement
 }
 
 impl Brief {
@@ -128,10 +92,6 @@ impl Brief {
         value.push(place_of(JobKind::ALL, &run.job.kind)?);
         put_text(&mut value, run.run_id.as_str())?;
         put_text(&mut value, &facts.subject)?;
-        let ancestors: Vec<_> = run.inputs.iter().flatten().filter(|input| is_ancestor(input)).collect();
-        let ancestors: Vec<_> = ancestors.iter().flat_map(|input| StrongDigest::all_of(&input.artifact)).collect();
-        value.extend(u16::try_from(ancestors.len()).ok()?.to_be_bytes());
-        value.extend(ancestors.iter().flat_map(tagged));
         for output in &run.outputs {
             value.extend(tagged(&StrongDigest::all_of(output).next()?));
             put_text(&mut value, output.name.as_ref().map_or("", |name| name.as_str()))?;
@@ -149,7 +109,6 @@ impl Brief {
         let [kind] = take::<1>(rest)?;
         let kind = *JobKind::ALL.get(usize::from(kind))?;
         let (run_id, subject) = (take_text(rest)?, take_text(rest)?);
-        let _ancestors = take_ancestors(rest)?;
         let mut outputs = Vec::new();
         while !rest.is_empty() {
             let digest = untagged(&take(rest)?)?;
@@ -225,12 +184,8 @@ fn take_time(bytes: &mut &[u8]) -> Option<Timestamp> {
 }
 
 fn take_text(bytes: &mut &[u8]) -> Option<String> {
-    take_bytes(bytes).and_then(|text| str::from_utf8(text).ok()).map(str::to_owned)
-}
-
-fn take_bytes<'v>(bytes: &mut &'v [u8]) -> Option<&'v [u8]> {
     let length = usize::from(u16::from_be_bytes(take(bytes)?));
-    let (taken, rest) = bytes.split_at_checked(length)?;
+    let (text, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
-    Some(taken)
+    str::from_utf8(text).ok().map(str::to_owned)
 }

@@ -6,6 +6,10 @@
 use lineal_schemas::{
     digest::EventDigest,
     strong::{StrongDigest, StrongKind},
+    vocabulary::{
+        Payload,
+        artifact::{Artifact, Influence, Input, InputRole},
+    },
 };
 
 use super::{
@@ -23,6 +27,15 @@ pub struct Using {
     pub index: u64,
     /// What the artifact was to it, where it is a completed run; nothing where it is no input of one.
     pub inputs: Vec<InputUse>,
+}
+
+/// An event that describes an artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Describing {
+    /// Its index.
+    pub index: u64,
+    /// What the artifact was made from, as it says.
+    pub made_from: Vec<StrongDigest>,
 }
 
 /// Where an artifact is mentioned.
@@ -61,6 +74,20 @@ impl Index {
         self.indices(&key(b'a', &[&tagged(artifact), &[Says::Describes as u8]]))
     }
 
+    /// As [`Self::describing`], with what each of them says that the artifact was made from: what a walk upstream comes to
+    /// next, so that it needs no event to go on.
+    pub fn lineage(&self, artifact: &StrongDigest) -> Result<Vec<Describing>, StoreError> {
+        let prefix = key(b'a', &[&tagged(artifact), &[Says::Describes as u8]]);
+        let mut found = Vec::new();
+        self.store.scan(&prefix, &prefix, &mut |key, value| {
+            let (made_from, _) = value.as_chunks();
+            let made_from = made_from.iter().filter_map(untagged).collect();
+            found.extend(last_index(key).map(|index| Describing { index, made_from }));
+            true
+        })?;
+        Ok(found)
+    }
+
     /// Services about which events mention an artifact by this strong digest, sorted.
     pub fn services_of(&self, artifact: &StrongDigest) -> Result<Vec<String>, StoreError> {
         let prefix = key(b'v', &[&tagged(artifact)]);
@@ -76,6 +103,16 @@ impl Index {
     /// Strong digests that begin with these hex digits and that entries below `size` mention, at most `limit`.
     pub fn artifacts(&self, hex_prefix: &str, size: u64, limit: usize) -> Result<Vec<StrongDigest>, StoreError> {
         let mut found: Vec<StrongDigest> = Vec::new();
+        if hex_prefix.len() == 64 {
+            for kind in StrongKind::ALL.into_iter().rev() {
+                if let Some(artifact) = StrongDigest::of(kind.as_str(), hex_prefix)
+                    && self.is_mentioned(&artifact, size)?
+                {
+                    found.push(artifact);
+                }
+            }
+            return Ok(found);
+        }
         let even = hex_prefix.get(..hex_prefix.len() / 2 * 2).unwrap_or_default();
         let Ok(bytes) = hex::decode(even) else { return Ok(found) };
         for kind in [StrongKind::Sha256, StrongKind::DirHash] {
@@ -125,4 +162,26 @@ impl Index {
         })?;
         Ok(found)
     }
+}
+
+/// What an event says that an artifact was made from, without corrections: a value of the key `a`.
+pub(super) fn made_from(payload: &Payload, artifact: &StrongDigest) -> Vec<u8> {
+    let is_it = |about: &Artifact| StrongDigest::all_of(about).any(|own| own == *artifact);
+    let from: Vec<&Artifact> = match payload {
+        Payload::RunCompleted(run) if run.outputs.iter().any(is_it) => {
+            run.inputs.iter().flatten().filter(|input| is_ancestor(input)).map(|input| &input.artifact).collect()
+        }
+        Payload::DatasetSnapshotted(snapshot) if is_it(&snapshot.dataset) => {
+            let larger = snapshot.subset.iter().flat_map(|subset| &subset.of);
+            snapshot.derived_from.iter().flatten().chain(larger).chain(snapshot.sources.iter().flatten()).collect()
+        }
+        Payload::ModelRegistered(registered) if is_it(&registered.model) => registered.base_model.iter().collect(),
+        _ => Vec::new(),
+    };
+    from.into_iter().flat_map(StrongDigest::all_of).flat_map(|digest| tagged(&digest)).collect()
+}
+
+/// Whether ancestry goes through an input of a run: not through what it only measured with, and not through what it ran in.
+pub(crate) fn is_ancestor(input: &Input) -> bool {
+    !matches!(input.role, InputRole::Code | InputRole::Environment) && input.influence() != Influence::Measurement
 }

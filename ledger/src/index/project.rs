@@ -26,7 +26,9 @@ use super::{
     brief::{Brief, uses},
     days, id_bytes,
     inventories::Part,
-    key, made_with, places,
+    key, made_with,
+    mentions::made_from,
+    places,
     seen::{Glimpse, Span},
     store::{Batch, StoreError},
     tagged,
@@ -148,11 +150,12 @@ impl Event<'_, '_> {
 
     fn put_mentioned(&mut self) -> Result<(), StoreError> {
         for (artifact, says) in mentioned(self.payload) {
-            let uses = match self.payload {
+            let value = match self.payload {
                 Payload::RunCompleted(run) if says == Says::Uses => uses(run, &artifact),
+                _ if says == Says::Describes => made_from(self.payload, &artifact),
                 _ => Vec::new(),
             };
-            self.batch.put(key(b'a', &[&tagged(&artifact), &[says as u8], &self.index.to_be_bytes()]), uses);
+            self.batch.put(key(b'a', &[&tagged(&artifact), &[says as u8], &self.index.to_be_bytes()]), value);
             self.put_tree(&artifact)?;
             if self.is_about_a_service() {
                 self.put_served(&artifact, self.subject, self.span)?;

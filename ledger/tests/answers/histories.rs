@@ -210,7 +210,7 @@ fn an_artifact_has_its_own_history_and_that_of_its_services() {
     world.observe(SERVICE, &serving("weights-3"), "");
     let timeline = world.timeline("model/wine/quality");
     let said: Vec<&str> =
-        timeline.lines.iter().filter(|line| line.kind == LineKind::Said).map(|line| line.event.kind.as_str()).collect();
+        timeline.lines.iter().filter(|line| line.kind == LineKind::Said).map(|line| &*line.event.kind).collect();
     assert_eq!(said, ["run.completed", "model.registered"]);
     let seen = timeline.lines.iter().filter(|line| line.kind == Observed).count();
     assert_eq!((seen, timeline.services.len()), (2, 1), "it came and it went; what came after is not its history");

@@ -4,6 +4,7 @@ use lineal_ledger::answers::{
     Impact, When,
     impact::{Limits, UseKind, impact_within},
 };
+use lineal_ledger::index::mentions::Describing;
 use lineal_schemas::strong::StrongDigest;
 
 use super::*;
@@ -29,10 +30,12 @@ fn in_brief(world: &World, asked: &str) -> Impact {
 fn forgotten(impact: &Impact) -> Impact {
     let mut impact = impact.clone();
     for node in &mut impact.nodes {
-        node.run = node.run.take().map(|run| answers::trace::RunFacts {
-            run_id: run.run_id,
-            job_kind: run.job_kind,
-            ..answers::trace::RunFacts::default()
+        node.run = node.run.take().map(|run| {
+            Box::new(answers::trace::RunFacts {
+                run_id: run.run_id,
+                job_kind: run.job_kind,
+                ..answers::trace::RunFacts::default()
+            })
         });
     }
     impact
@@ -262,7 +265,11 @@ fn what_was_left_out_is_never_a_no() {
 #[test]
 fn the_index_leads_upstream_and_knows_which_subjects_are_corrected() {
     let mut world = World::begin();
-    world.snapshot("dataset/wine/a", "A", "");
+    let raw = world.snapshot("dataset/wine/a", "A", "");
+    let derived =
+        r#","derivedFrom":[{"digest":{"sha256":"DIGEST(A)"}}],"subset":{"of":{"digest":{"sha256":"DIGEST(B)"}}}"#;
+    let derived = world.snapshot("dataset/wine/derived", "E", derived);
+    let tuned = world.register("model/team/wine", "2", "F", r#","baseModel":{"digest":{"sha256":"DIGEST(M)"}}"#);
     let input = |content: &str, role: &str| {
         format!(r#"{{"artifact":{{"digest":{{"sha256":"{}"}}}},"role":"{role}"}}"#, hash(content))
     };
@@ -272,15 +279,21 @@ fn the_index_leads_upstream_and_knows_which_subjects_are_corrected() {
         inputs.join(","),
         hash("M")
     );
-    let (index, event) = world.send_event("trainer", "run.completed", "job/wine/fit", &run);
+    let (_index, event) = world.send_event("trainer", "run.completed", "job/wine/fit", &run);
+    let strong = |content: &str| StrongDigest::of("sha256", &hash(content)).unwrap();
     let read = |world: &World| {
         let view = world.view();
-        let ancestors = view.index.ancestors(index).unwrap();
+        let lineage = view.index.lineage(&strong("M")).unwrap();
+        let ancestors = lineage.into_iter().flat_map(|said| said.made_from).collect::<Vec<_>>();
         (ancestors, view.index.is_corrected("job/wine/fit"), view.index.is_corrected("dataset/wine/a"))
     };
-    let strong = |content: &str| StrongDigest::of("sha256", &hash(content)).unwrap();
     assert_eq!(read(&world), (vec![strong("A"), strong("D")], false, false));
-    assert_eq!(world.view().index.ancestors(0).unwrap(), []);
+    for (content, index, made_from) in
+        [("A", raw, vec![]), ("E", derived, vec![strong("A"), strong("B")]), ("F", tuned, vec![strong("M")])]
+    {
+        let lineage = world.view().index.lineage(&strong(content)).unwrap();
+        assert_eq!(lineage, [Describing { index, made_from }], "{content}");
+    }
 
     let corrected = run.replace("\"1\"", "\"2\"");
     let said = format!(r#"{{"corrects":"{event}","data":{corrected}}}"#);

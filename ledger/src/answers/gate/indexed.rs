@@ -48,7 +48,7 @@ impl<'r, 'v> Indexed<'r, 'v> {
     /// Reads what the parts of a serving set were made from, at once: it changes no verdict.
     pub(super) fn read_ancestry(&mut self, question: &Question) -> Result<(), AnswerError> {
         let components = question.serving_set.iter().flat_map(|set| &set.components);
-        self.reader.read_ancestry(components.flat_map(|one| StrongDigest::all_of(&one.artifact)).collect())
+        self.reader.read_ancestry(components.map(|one| &one.artifact))
     }
 
     /// With corrections as the reader takes them: for what they have no part in.
@@ -160,7 +160,7 @@ impl History for Indexed<'_, '_> {
             return Ok(Some(known.clone()));
         }
         let Some(found) = self.reader.identity(artifact)? else { return Ok(None) };
-        let digests = found.digests.clone();
+        let digests = found.digests.iter().copied().collect();
         let said = found.said.iter().map(|told| self.evidence(told)).collect::<Result<_, _>>()?;
         let identity = Rc::new(Identity { digests, said });
         let digests = identity.digests.iter().copied();

@@ -3,10 +3,14 @@
 //! Promises that it changes no answer: what was read ahead is what would have been read later. A walk reads a part of its
 //! frontier at a time, so that memory stays bounded.
 
-use std::rc::Rc;
+use std::{
+    mem,
+    rc::Rc,
+    sync::{Mutex, PoisonError},
+};
 
 use foldhash::{HashSet, HashSetExt as _};
-use lineal_schemas::strong::StrongDigest;
+use lineal_schemas::{strong::StrongDigest, vocabulary::artifact::Artifact};
 use rayon::prelude::*;
 
 use super::{MAX_CACHED, Reader, stored};
@@ -17,6 +21,9 @@ pub(in crate::answers) const AHEAD: usize = 1024;
 
 /// How many events of one ancestry are read at a time.
 const MOST_AT_ONCE: usize = MAX_CACHED / 2;
+
+/// How many events another core reads at a time while more are looked for.
+const READ_TOGETHER: usize = 8;
 
 /// Fewer are read faster by one core.
 pub(super) const WORTH_IT: usize = 4;
@@ -46,19 +53,49 @@ impl Reader<'_> {
 
     /// Reads the events that describe these artifacts and what they were made from, all the way up, as far as the index
     /// leads: through completed runs, without what corrections change. At most as many as are kept in memory.
-    pub(in crate::answers) fn read_ancestry(&mut self, begin: Vec<StrongDigest>) -> Result<(), AnswerError> {
-        let size = self.moment.size;
-        let mut known: HashSet<StrongDigest> = begin.iter().copied().collect();
-        let (mut seen, mut open) = (HashSet::new(), begin);
-        while let Some(digest) = open.pop() {
-            for index in self.describing(&digest)?.iter().copied().filter(|index| *index < size) {
-                if seen.len() >= MOST_AT_ONCE || !seen.insert(index) {
-                    continue;
-                }
-                open.extend(self.view.index.ancestors(index)?.into_iter().filter(|digest| known.insert(*digest)));
-            }
+    pub(in crate::answers) fn read_ancestry<'a>(
+        &mut self,
+        begin: impl IntoIterator<Item = &'a Artifact>,
+    ) -> Result<(), AnswerError> {
+        let begin: Vec<StrongDigest> = begin.into_iter().flat_map(StrongDigest::all_of).collect();
+        let (view, size) = (self.view, self.moment.size);
+        if self.told.len() + MOST_AT_ONCE > MAX_CACHED {
+            self.told.clear();
         }
-        self.read_ahead(&seen.into_iter().collect::<Vec<u64>>())
+        let read = Mutex::new(Vec::new());
+        let read_some = |some: Vec<u64>| {
+            let some: Vec<_> = some.into_iter().map(|index| (index, stored(view, index, size))).collect();
+            read.lock().unwrap_or_else(PoisonError::into_inner).extend(some);
+        };
+        // Other cores read what is found while this one looks for more.
+        rayon::in_place_scope(|scope| {
+            let mut known: HashSet<StrongDigest> = begin.iter().copied().collect();
+            let (mut seen, mut open, mut some) = (HashSet::new(), begin, Vec::new());
+            while let Some(digest) = open.pop() {
+                let lineage = view.index.lineage(&digest)?;
+                self.describing.insert(digest, lineage.iter().map(|said| said.index).collect());
+                for said in lineage.into_iter().filter(|said| said.index < size) {
+                    if seen.len() >= MOST_AT_ONCE || !seen.insert(said.index) {
+                        continue;
+                    }
+                    open.extend(said.made_from.into_iter().filter(|digest| known.insert(*digest)));
+                    if !self.told.contains_key(&said.index) {
+                        some.push(said.index);
+                    }
+                    if some.len() >= READ_TOGETHER {
+                        let some = mem::take(&mut some);
+                        scope.spawn(|_scope| read_some(some));
+                    }
+                }
+            }
+            read_some(some);
+            Ok::<(), AnswerError>(())
+        })?;
+        for (index, stored) in read.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let told = self.tell(index, stored?)?.map(Rc::new);
+            self.told.insert(index, told);
+        }
+        Ok(())
     }
 
     /// Looks up what describes these artifacts, and reads it.

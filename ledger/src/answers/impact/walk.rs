@@ -23,7 +23,7 @@ use super::MAX_NODES;
 use crate::{
     answers::{
         AnswerError, EventRef, InListing,
-        graph::{AHEAD, Identity, Reader, Told, strong},
+        graph::{AHEAD, Found, Identity, Reader, Told, look_up, strong},
         resolve::{Target, main_artifact},
         trace::{Edge, EdgeKind, Node, NodeKind, artifact_node, facts},
     },
@@ -52,6 +52,15 @@ impl Walked {
         self.nodes.push(node);
         self.distances.push(distance);
         self.nodes.len() - 1
+    }
+
+    /// Makes room for so many more nodes at once, within the limit: growing by and by copies them again and again.
+    fn reserve(&mut self, nodes: usize, limit: usize) {
+        let nodes = nodes.min(limit.saturating_sub(self.nodes.len()));
+        self.nodes.reserve(nodes);
+        self.distances.reserve(nodes);
+        self.edges.reserve(nodes);
+        self.places.reserve(nodes);
     }
 
     /// The node of an artifact, if it is in the graph.
@@ -91,6 +100,9 @@ impl Limits {
         Self { nodes, told: 0 }
     }
 }
+
+/// Fewer events are not worth to be taken apart from the rest.
+const LEAST_AT_ONCE: usize = 64;
 
 struct Walk<'r, 'v> {
     reader: &'r mut Reader<'v>,
@@ -195,7 +207,7 @@ impl Walk<'_, '_> {
 
     /// Takes runs in brief ahead, or reads events ahead; and looks up what they made.
     fn ahead(&mut self, indices: &[u64]) -> Result<(), AnswerError> {
-        if self.is_brief() { self.briefs_with_outputs(indices) } else { self.read_with_outputs(indices) }
+        if self.is_brief() { self.reader.briefs_ahead(indices) } else { self.read_with_outputs(indices) }
     }
 
     /// Reads events ahead, and looks up what these made.
@@ -221,19 +233,62 @@ impl Walk<'_, '_> {
         for service in self.reader.services_of(identity)? {
             self.walked.services.entry(service).or_default().extend(identity.digests.iter().copied());
         }
-        let mut seen = BTreeSet::new();
         let indices: Vec<(u64, Vec<InputUse>)> = indices.into_iter().collect();
-        for some in indices.chunks(AHEAD) {
-            self.ahead(&some.iter().map(|(index, _inputs)| *index).collect::<Vec<_>>())?;
-            for (index, inputs) in some {
-                if self.briefly(at, identity, (*index, inputs))? {
-                    continue;
-                }
-                let Some(told) = self.reader.mentioning(*index)? else { continue };
-                if seen.insert(told.index) && self.reader.has_happened(&told) {
-                    for mention in identity.mentions(&told) {
-                        self.mention(at, &told, mention)?;
-                    }
+        self.walked.reserve(2 * indices.len(), self.limits.nodes);
+        let (mut rest, mut found, mut seen) = (indices.as_slice(), None, BTreeSet::new());
+        while !rest.is_empty() {
+            let (some, later) = rest.split_at(self.at_once().min(rest.len()));
+            match found.take() {
+                Some(found) => self.reader.keep(found)?,
+                None => self.ahead(&indices_of(some))?,
+            }
+            let next = later.get(..AHEAD.min(later.len())).filter(|next| !next.is_empty() && self.is_brief());
+            if let Some(next) = next {
+                found = self.meanwhile(&indices_of(next), |walk| walk.lead_on(at, identity, some, &mut seen))?;
+            } else {
+                self.lead_on(at, identity, some, &mut seen)?;
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// How many events that mention one artifact are taken at a time: no more are told than there is room for.
+    fn at_once(&self) -> usize {
+        let room = self.limits.told.saturating_sub(self.walked.nodes.len());
+        if room == 0 { AHEAD } else { room.div_ceil(2).clamp(LEAST_AT_ONCE, AHEAD) }
+    }
+
+    /// Looks up the next runs on other cores while the walk goes on.
+    fn meanwhile(
+        &mut self,
+        next: &[u64],
+        go_on: impl FnOnce(&mut Self) -> Result<(), AnswerError>,
+    ) -> Result<Option<Found>, AnswerError> {
+        let (view, size, mut found) = (self.reader.view(), self.reader.moment().size, None);
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_scope| found = Some(look_up(view, size, next)));
+            go_on(self)
+        })?;
+        Ok(found)
+    }
+
+    /// What these events that mention the artifact at a node lead to.
+    fn lead_on(
+        &mut self,
+        at: usize,
+        identity: &Identity,
+        some: &[(u64, Vec<InputUse>)],
+        seen: &mut BTreeSet<u64>,
+    ) -> Result<(), AnswerError> {
+        for (index, inputs) in some {
+            if self.briefly(at, identity, (*index, inputs))? {
+                continue;
+            }
+            let Some(told) = self.reader.mentioning(*index)? else { continue };
+            if seen.insert(told.index) && self.reader.has_happened(&told) {
+                for mention in identity.mentions(&told) {
+                    self.mention(at, &told, mention)?;
                 }
             }
         }
@@ -405,6 +460,10 @@ impl Walk<'_, '_> {
     }
 }
 
+fn indices_of(some: &[(u64, Vec<InputUse>)]) -> Vec<u64> {
+    some.iter().map(|(index, _inputs)| *index).collect()
+}
+
 /// What an event says was made.
 fn outputs(told: &Told) -> impl Iterator<Item = &Artifact> {
     let made = told.payload.artifacts().into_iter().filter(|mention| mention.relation == Relation::Output);
@@ -454,9 +513,9 @@ pub(super) const fn edge_of(event: u64, relation: EdgeKind) -> Edge {
     }
 }
 
-fn run_facts(told: &Told) -> Option<crate::answers::trace::RunFacts> {
+fn run_facts(told: &Told) -> Option<Box<crate::answers::trace::RunFacts>> {
     match &told.payload {
-        Payload::RunCompleted(run) => Some(facts::of_run(run)),
+        Payload::RunCompleted(run) => Some(Box::new(facts::of_run(run))),
         _ => None,
     }
 }

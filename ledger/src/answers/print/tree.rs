@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lineal_schemas::vocabulary::artifact::Strength;
+use lineal_schemas::vocabulary::{
+    artifact::Strength,
+    values::{Scalar, Table},
+};
 
 use super::{Colour, Style, as_of_line, flag_line, label, main_digest, signers};
 use crate::answers::{
@@ -155,7 +158,7 @@ fn details(node: &Node, style: Style) -> Vec<String> {
     if !node.other_names.is_empty() {
         lines.push(format!("also called {}", node.other_names.join(", ")));
     }
-    lines.extend(node.run.as_ref().map(run_lines).into_iter().flatten());
+    lines.extend(node.run.as_deref().map(run_lines).into_iter().flatten());
     lines.extend(node.events.iter().map(|event| style.paint(Colour::Dim, &event_line(event))));
     lines.extend(node.flags.iter().map(|flag| style.paint(Colour::Red, &format!("! {}", flag_line(flag)))));
     lines.extend(node.notes.iter().map(|note| style.paint(Colour::Yellow, &format!("! {note}"))));
@@ -191,15 +194,16 @@ fn run_lines(run: &RunFacts) -> Vec<String> {
         Some(false) => ", clean",
         None => "",
     };
-    let seeds = run.seeds.iter().map(|(name, seed)| {
+    let seeds = run.seeds.iter().flat_map(Table::as_map).map(|(name, seed)| {
         let seed = match seed {
-            lineal_schemas::vocabulary::values::Scalar::Number(number) => number.as_str().to_owned(),
-            lineal_schemas::vocabulary::values::Scalar::Text(text) => text.to_string(),
+            Scalar::Number(number) => number.as_str().to_owned(),
+            Scalar::Text(text) => text.to_string(),
         };
         format!("{name}={seed}")
     });
-    let parameters = run.parameters.iter().map(|(name, value)| format!("{name}={}", value.as_str()));
-    let versions = run.versions.iter().map(|(name, version)| format!("{name} {version}"));
+    let parameters =
+        run.parameters.iter().flat_map(Table::as_map).map(|(name, value)| format!("{name}={}", value.as_str()));
+    let versions = run.versions.iter().flat_map(Table::as_map).map(|(name, version)| format!("{name} {version}"));
     let environment = run.image.iter().map(|image| format!("image {image}"));
     let environment =
         environment.chain(run.lockfile.iter().map(|lockfile| format!("lockfile {lockfile}"))).chain(versions);

@@ -38,8 +38,9 @@ pub(super) fn resolve(
     if events.is_empty()
         && let Some((first, others)) = artifacts.split_first()
     {
-        let identity = reader.identity(first)?;
-        if identity.is_some_and(|identity| others.iter().all(|other| identity.is(other))) {
+        let is_one = others.is_empty()
+            || reader.identity(first)?.is_some_and(|identity| others.iter().all(|other| identity.is(other)));
+        if is_one {
             return Ok(Target::Artifact(Box::new(first.clone())).into());
         }
     }
@@ -66,7 +67,7 @@ fn listed(reader: &Reader<'_>, hex: &str, algorithm: Option<&str>) -> Result<Opt
 
 /// An artifact of which a digest is all that is known.
 pub(in crate::answers) fn artifact_of(digest: &NamedDigest) -> Option<Artifact> {
-    let digests = [(digest.algorithm.clone(), digest.value.clone())].into();
+    let digests = [(digest.algorithm.to_string(), digest.value.clone())].into();
     let digest = DigestSet::new(digests).ok();
     digest.map(|digest| Artifact {
         name: None,

@@ -95,7 +95,7 @@ fn at(digests: &[NamedDigest], place: &str, stores: &Stores) -> Recheck {
         .map_err(|error| error.to_string()),
     };
     match read {
-        Ok(value) => Recheck::of(place, digests, NamedDigest { algorithm: "sha256".to_owned(), value }),
+        Ok(value) => Recheck::of(place, digests, NamedDigest { algorithm: "sha256".into(), value }),
         Err(problem) => Recheck::unreachable(place, problem),
     }
 }

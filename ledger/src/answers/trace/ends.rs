@@ -66,7 +66,10 @@ fn circle(nodes: &[Node], cycle: &[usize]) -> String {
 
 fn events(nodes: &[Node], edges: &[Edge]) -> usize {
     let of_nodes = nodes.iter().flat_map(|node| node.events.iter().map(|event| event.index));
-    of_nodes.chain(edges.iter().filter_map(|edge| edge.event)).collect::<BTreeSet<u64>>().len()
+    let mut all: Vec<u64> = of_nodes.chain(edges.iter().filter_map(|edge| edge.event)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.len()
 }
 
 /// Marks the edges that close circles, and gives the circles. Depth first, without recursion: chains can be long.
@@ -124,7 +127,7 @@ fn mark_measured(trace: &mut Trace) {
     let upstream: BTreeSet<usize> = trace.edges.iter().filter(|edge| edge.ancestry).map(|edge| edge.to).collect();
     let digests: BTreeSet<&NamedDigest> =
         upstream.iter().filter_map(|at| trace.nodes.get(*at)).flat_map(|node| &node.digests).collect();
-    let is_strong = |digest: &&NamedDigest| matches!(digest.algorithm.as_str(), "sha256" | "dirHash");
+    let is_strong = |digest: &&NamedDigest| matches!(&*digest.algorithm, "sha256" | "dirHash");
     for measurement in &mut trace.measurements {
         for input in &mut measurement.inputs {
             input.in_ancestry = input.digests.iter().filter(is_strong).any(|digest| digests.contains(digest));
@@ -134,6 +137,9 @@ fn mark_measured(trace: &mut Trace) {
 
 /// What is flagged of what was asked for and of its ancestry.
 pub(in crate::answers) fn flagged(trace: &Trace) -> Vec<&Node> {
+    if trace.nodes.iter().all(|node| node.flags.is_empty()) {
+        return Vec::new();
+    }
     let ancestry: BTreeSet<usize> = trace.edges.iter().filter(|edge| edge.ancestry).map(|edge| edge.to).collect();
     let counts = |at: &usize| *at == 0 || ancestry.contains(at);
     let nodes = trace.nodes.iter().enumerate().filter(|(at, node)| counts(at) && !node.flags.is_empty());

@@ -2,8 +2,6 @@
 //!
 //! Promises that what nobody recorded is named as unknown.
 
-use std::collections::BTreeMap;
-
 use lineal_schemas::vocabulary::{
     artifact::Artifact,
     dataset::DatasetSnapshotted,
@@ -20,26 +18,24 @@ pub(in crate::answers) fn of_run(run: &RunCompleted) -> RunFacts {
     let versions = environment.and_then(|environment| environment.versions.as_ref());
     RunFacts {
         run_id: run.run_id.to_string(),
-        job_kind: run.job.kind.to_string(),
+        job_kind: run.job.kind.as_str().into(),
         brief: false,
         code: run.code.as_ref().map(of_code),
         dirty: run.code.as_ref().and_then(|code| code.dirty),
-        parameters: owned(run.parameters.as_ref().map(Table::as_map)),
-        seeds: owned(run.seeds.as_ref().map(Table::as_map)),
+        parameters: some(run.parameters.as_ref()),
+        seeds: some(run.seeds.as_ref()),
         image: environment.and_then(|environment| environment.image.as_ref()).map(identified),
         lockfile: environment.and_then(|environment| environment.lockfile.as_ref()).map(identified),
-        versions: owned(versions.map(Table::as_map))
-            .into_iter()
-            .map(|(name, version)| (name, version.to_string()))
-            .collect(),
+        versions: some(versions),
         hardware: run.hardware.as_ref().and_then(of_hardware),
         parent: run.parent.as_ref().map(|parent| parent.run_id.to_string()),
         unknown: unknown(run),
     }
 }
 
-fn owned<K: ToString, V: Clone>(map: Option<&BTreeMap<K, V>>) -> BTreeMap<String, V> {
-    map.into_iter().flatten().map(|(name, value)| (name.to_string(), value.clone())).collect()
+/// Nothing where there is nothing in it. It is shared, and not copied.
+fn some<V>(table: Option<&Table<V>>) -> Option<Table<V>> {
+    table.filter(|table| !table.is_empty()).cloned()
 }
 
 fn unknown(run: &RunCompleted) -> Vec<String> {

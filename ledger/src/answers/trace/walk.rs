@@ -27,7 +27,7 @@ use crate::{
         resolve::Target,
         running::all_digests,
     },
-    index::brief::is_ancestor,
+    index::is_ancestor,
 };
 
 mod artifact;
@@ -158,7 +158,6 @@ impl<'r, 'v> Walk<'r, 'v> {
     }
 
     fn finish(mut self) -> Result<Walked, AnswerError> {
-        self.read_ancestry()?;
         while !self.open.is_empty() {
             let some: Vec<Step> = self.open.drain(..self.open.len().min(AHEAD)).collect();
             self.look_ahead(&some)?;
@@ -170,21 +169,6 @@ impl<'r, 'v> Walk<'r, 'v> {
             }
         }
         Ok(self.walked)
-    }
-
-    /// Reads the events of the whole ancestry at once, as far as the index knows it: what it leaves out is read as the walk
-    /// comes to it.
-    fn read_ancestry(&mut self) -> Result<(), AnswerError> {
-        let mut begin = Vec::new();
-        for step in &self.open {
-            match step {
-                Step::Artifact(_at, identity) => {
-                    begin.extend(identity.iter().flat_map(|one| one.digests.iter().copied()));
-                }
-                Step::Run(_at, told) => begin.extend(ancestors_of(told)),
-            }
-        }
-        self.reader.read_ancestry(begin)
     }
 
     /// Looks up and reads what the inputs of the next runs will need.
@@ -235,7 +219,7 @@ impl Walk<'_, '_> {
         let node = Node {
             name: Some(told.subject.clone()),
             events: vec![self.reader.event_ref(told)],
-            run: Some(facts::of_run(run)),
+            run: Some(Box::new(facts::of_run(run))),
             ..Node::new(NodeKind::Run)
         };
         let at = self.place(key, node)?;
@@ -324,13 +308,6 @@ impl Walk<'_, '_> {
             node.notes.push(note);
         }
     }
-}
-
-/// What a run says that it was made from.
-fn ancestors_of(told: &Told) -> Vec<StrongDigest> {
-    let Payload::RunCompleted(run) = &told.payload else { return Vec::new() };
-    let ancestors = run.inputs.iter().flatten().filter(|input| is_ancestor(input));
-    ancestors.flat_map(|input| strong(&input.artifact)).collect()
 }
 
 pub(in crate::answers) fn artifact_node(

@@ -101,7 +101,7 @@ fn wholes(reader: &mut Reader<'_>, input: &Input) -> Result<Vec<Vec<StrongDigest
             && is_part
             && let Some(whole) = reader.identity(&snapshot.dataset)?
         {
-            wholes.push(whole.digests.iter().copied().collect());
+            wholes.push(whole.digests.clone());
         }
     }
     Ok(wholes)

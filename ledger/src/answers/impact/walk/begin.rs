@@ -28,7 +28,7 @@ impl Walk<'_, '_> {
 
     /// Events that mention a commit: runs of it, and what was built from it.
     pub(super) fn begin_at_commit(&mut self, commit: &str) -> Result<(), AnswerError> {
-        let digest = NamedDigest { algorithm: "gitCommit".to_owned(), value: commit.to_owned() };
+        let digest = NamedDigest { algorithm: "gitCommit".into(), value: commit.to_owned() };
         let strength = Some(Strength::Pointer);
         let node = Node { digests: vec![digest], strength, ..Node::new(NodeKind::Artifact) };
         let at = self.walked.add(node, 0);

@@ -17,6 +17,7 @@ use super::{Edge, EdgeKind, Identity, Key, Node, NodeKind, Walk, edge_of, output
 use crate::{
     answers::{
         AnswerError,
+        graph::InBrief,
         trace::{RunFacts, described::made_by_job},
     },
     index::brief::{Brief, InputUse, Made},
@@ -26,26 +27,6 @@ impl Walk<'_, '_> {
     /// Whether enough is told already.
     pub(super) const fn is_brief(&self) -> bool {
         self.walked.nodes.len() >= self.limits.told
-    }
-
-    /// Takes these runs in brief, looks up what they made, and reads the events that will have to be read.
-    pub(super) fn briefs_with_outputs(&mut self, indices: &[u64]) -> Result<(), AnswerError> {
-        self.reader.briefs_ahead(indices)?;
-        let (mut made, mut unread) = (Vec::new(), Vec::new());
-        for index in indices {
-            match self.reader.brief(*index)? {
-                Some(brief) => made.extend(brief.outputs.iter().map(|made| made.digest)),
-                None => unread.push(*index),
-            }
-        }
-        self.reader.mentions_ahead(made.iter().copied())?;
-        for digest in &made {
-            let describing = &self.reader.mentions(digest)?.describing;
-            if describing.len() > 1 {
-                unread.extend(describing);
-            }
-        }
-        self.reader.read_ahead(&unread)
     }
 
     /// What a completed run that mentions the artifact at a node leads to; false where its event has to be read.
@@ -58,14 +39,14 @@ impl Walk<'_, '_> {
         if !self.is_brief() || identity.digests.len() != 1 {
             return Ok(false);
         }
-        let Some(brief) = self.reader.brief(index)? else { return Ok(false) };
-        if self.reader.has_ended(&brief) {
+        let Some(run) = self.reader.brief(index)? else { return Ok(false) };
+        if self.reader.has_ended(&run.brief) {
             let distance = self.distance(at) + 1;
             for input in inputs.iter().filter(|input| input.influence != Influence::Measurement) {
                 let role = Some(input.role.to_string());
                 let (influence, basis) = (Some(input.influence), input.basis);
                 let edge = Edge { role, influence, basis, ..edge_of(index, EdgeKind::Input) };
-                self.brief_run(index, &brief, (at, edge), distance)?;
+                self.brief_run(index, &run, (at, edge), distance)?;
             }
         }
         Ok(true)
@@ -74,7 +55,7 @@ impl Walk<'_, '_> {
     fn brief_run(
         &mut self,
         index: u64,
-        brief: &Rc<Brief>,
+        InBrief { brief, alone }: &InBrief,
         (upstream, edge): (usize, Edge),
         distance: usize,
     ) -> Result<(), AnswerError> {
@@ -93,8 +74,9 @@ impl Walk<'_, '_> {
         if brief.kind == JobKind::Score {
             self.walked.batches.entry(brief.subject.clone()).or_default().insert(index, at);
         }
-        for made in &brief.outputs {
-            self.brief_output(at, made, (index, brief.kind), distance + 1)?;
+        for (position, made) in brief.outputs.iter().enumerate() {
+            let is_alone = alone.get(position) == Some(&true);
+            self.brief_output(at, (made, is_alone), (index, brief.kind), distance + 1)?;
         }
         Ok(())
     }
@@ -102,14 +84,14 @@ impl Walk<'_, '_> {
     fn brief_node(&self, index: u64, brief: &Brief) -> Node {
         let run = RunFacts {
             run_id: brief.run_id.clone(),
-            job_kind: brief.kind.to_string(),
+            job_kind: brief.kind.as_str().into(),
             brief: true,
             ..RunFacts::default()
         };
         Node {
             name: Some(brief.subject.clone()),
             events: vec![self.reader.brief_ref(index, brief)],
-            run: Some(run),
+            run: Some(Box::new(run)),
             ..Node::new(NodeKind::Run)
         }
     }
@@ -118,7 +100,7 @@ impl Walk<'_, '_> {
     fn brief_output(
         &mut self,
         run: usize,
-        made: &Made,
+        (made, is_alone): (&Made, bool),
         (index, kind): (u64, JobKind),
         distance: usize,
     ) -> Result<(), AnswerError> {
@@ -131,10 +113,14 @@ impl Walk<'_, '_> {
             }
             return Ok(());
         }
-        let size = self.reader.moment().size;
-        let mentions = self.reader.mentions(&digest)?;
-        if !mentions.describing.iter().filter(|said| **said < size).eq([&index]) {
-            return self.read_output(run, &digest, index, distance);
+        let mut leads_on = false;
+        if !is_alone {
+            let size = self.reader.moment().size;
+            let mentions = self.reader.mentions(&digest)?;
+            if !mentions.describing.iter().filter(|said| **said < size).eq([&index]) {
+                return self.read_output(run, &digest, index, distance);
+            }
+            leads_on = mentions.has_services || !mentions.using.is_empty();
         }
         let node = Node {
             name: made.name.clone(),
@@ -144,8 +130,10 @@ impl Walk<'_, '_> {
             ..Node::new(made_by_job(kind))
         };
         if let Some(at) = self.place(key, node, distance) {
-            let identity = Identity { digests: [digest].into(), said: Vec::new() };
-            self.open.push_back((at, Rc::new(identity)));
+            if leads_on {
+                let identity = Identity { digests: vec![digest], said: Vec::new() };
+                self.open.push_back((at, Rc::new(identity)));
+            }
             self.draw(Edge { from: at, to: run, ..edge });
         }
         Ok(())

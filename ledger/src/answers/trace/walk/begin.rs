@@ -1,6 +1,6 @@
 //! Where a walk upstream begins: at a service, an artifact, an event, a file in hand.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::rc::Rc;
 
 use lineal_schemas::vocabulary::{
     Payload,
@@ -13,11 +13,14 @@ use super::{
     EdgeKind, Identity, Link, Node, NodeKind, Serving, Told, Walk, artifact::is_outside, artifact_node,
     kind_of_component,
 };
-use crate::answers::{
-    AnswerError, InListings,
-    graph::strong,
-    resolve::{Target, main_artifact},
-    running::history::{History, Standing},
+use crate::{
+    answers::{
+        AnswerError, InListing, InListings,
+        graph::strong,
+        resolve::{Target, main_artifact},
+        running::history::{History, Standing},
+    },
+    index::is_ancestor,
 };
 
 impl Walk<'_, '_> {
@@ -32,6 +35,7 @@ impl Walk<'_, '_> {
     }
 
     fn begin_at_artifact(&mut self, artifact: &Artifact) -> Result<(), AnswerError> {
+        self.reader.read_ancestry([artifact])?;
         if let Some((at, identity)) = self.place_artifact(artifact, NodeKind::Artifact)? {
             self.step_into(at, identity);
         }
@@ -40,6 +44,8 @@ impl Walk<'_, '_> {
 
     /// At a file that only folders have: their ancestry is its own.
     fn begin_at_file(&mut self, file: &Artifact, listings: &InListings) -> Result<(), AnswerError> {
+        let trees: Vec<Artifact> = listings.found.iter().filter_map(InListing::artifact).collect();
+        self.reader.read_ancestry(&trees)?;
         let Some((at, _identity)) = self.place_artifact(file, NodeKind::Artifact)? else { return Ok(()) };
         for listing in &listings.found {
             self.note(at, format!("{} has it as {}", listing.tree, listing.paths.join(", ")));
@@ -56,6 +62,8 @@ impl Walk<'_, '_> {
         let told = self.reader.told(index)?.ok_or(AnswerError::Erased { index })?;
         match &told.payload {
             Payload::RunCompleted(run) => {
+                let ancestors = run.inputs.iter().flatten().filter(|input| is_ancestor(input));
+                self.reader.read_ancestry(ancestors.map(|input| &input.artifact))?;
                 self.place_run(&told, run);
                 Ok(())
             }
@@ -72,7 +80,7 @@ impl Walk<'_, '_> {
             payload => match main_artifact(payload) {
                 Some(artifact) => self.begin_at_artifact(artifact),
                 None => {
-                    Err(AnswerError::NotTraceable { index, kind: told.kind.clone(), subject: told.subject.clone() })
+                    Err(AnswerError::NotTraceable { index, kind: told.kind.to_owned(), subject: told.subject.clone() })
                 }
             },
         }
@@ -80,7 +88,7 @@ impl Walk<'_, '_> {
 
     /// At a model that was made outside and that nobody has a digest of: its registration says all that is known.
     fn begin_outside(&mut self, told: &Rc<Told>, registered: &ModelRegistered) -> Result<(), AnswerError> {
-        let alone = Identity { digests: BTreeSet::new(), said: vec![told.clone()] };
+        let alone = Identity { digests: Vec::new(), said: vec![told.clone()] };
         let node = artifact_node(self.reader, &registered.model, Some(&alone), NodeKind::Model)?;
         let at = self.add(node);
         self.outside(at, &alone, told, registered)
@@ -112,6 +120,8 @@ impl Walk<'_, '_> {
         basis: Basis,
         status: Serving,
     ) -> Result<(), AnswerError> {
+        let components = sets.iter().flat_map(|set| &set.components);
+        self.reader.read_ancestry(components.map(|component| &component.artifact))?;
         let event = self.reader.event_ref(told);
         let node = Node { name: Some(service.to_owned()), events: vec![event], ..Node::new(NodeKind::Service) };
         let at = self.add(node);
