@@ -41,6 +41,7 @@ def main():
     experiment = client.create_experiment("history")
     begin = time.perf_counter()
     models = load(client, experiment, history)
+    os.sync()
     numbers = {"runs": len(history.runs), "loadSeconds": time.perf_counter() - begin}
     numbers["bytes"] = os.path.getsize(store_path)
 

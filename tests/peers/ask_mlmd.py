@@ -109,6 +109,7 @@ def main():
     store = connect(store_path)
     begin = time.perf_counter()
     ids = load(store, history)
+    os.sync()
     numbers = {"runs": len(history.runs), "loadSeconds": time.perf_counter() - begin}
     numbers["bytes"] = os.path.getsize(store_path)
     deep, hot = [ids[model] for model in history.deep], ids[history.hot]

@@ -305,7 +305,7 @@ pub struct Edge {
     pub relation: EdgeKind,
     /// Of an input or a component: its role there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
+    pub role: Option<Cow<'static, str>>,
     /// Of an input: what it had influence on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub influence: Option<Influence>,

@@ -186,8 +186,13 @@ fn subjects(walked: &Walked) -> Vec<usize> {
 fn shown(walked: &Walked, subjects: &[usize]) -> Vec<Part> {
     let label = |at: usize| walked.nodes.get(at).map_or_else(String::new, print::label);
     let served = walked.edges.iter().filter(|edge| edge.relation == EdgeKind::Component);
-    let parts: Vec<Part> =
-        served.map(|edge| Part { role: edge.role.clone(), share: edge.share.clone(), label: label(edge.to) }).collect();
+    let parts: Vec<Part> = served
+        .map(|edge| Part {
+            role: edge.role.as_deref().map(str::to_owned),
+            share: edge.share.clone(),
+            label: label(edge.to),
+        })
+        .collect();
     if parts.is_empty() {
         return subjects.iter().map(|at| Part { role: None, share: None, label: label(*at) }).collect();
     }

@@ -86,11 +86,11 @@ fn uses(
             let distance = walked.distances.get(serves).copied().unwrap_or_default() + 1;
             let node = *node.get_or_insert_with(|| walked.add(service_node(service), distance));
             let share = set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned());
-            let (role, event) = (component.role.to_string(), newest.told.index);
+            let (role, event) = (component.role.as_str(), newest.told.index);
             walked.edges.push(Edge {
                 from: node,
                 to: serves,
-                role: Some(role.clone()),
+                role: Some(role.into()),
                 serving_set: Some(position),
                 share: share.clone(),
                 basis: Basis::Observed,
@@ -104,7 +104,7 @@ fn uses(
                 status,
                 node,
                 serves,
-                role: Some(role),
+                role: Some(role.to_owned()),
                 share,
                 instances: set.instances.map(Count::get),
                 since: history.since(reader, |reader, seen| holds(reader, seen, set))?,

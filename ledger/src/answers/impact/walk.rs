@@ -302,7 +302,7 @@ impl Walk<'_, '_> {
             (Payload::RunCompleted(_) | Payload::RunStarted(_), Relation::Input { influence, role, basis })
                 if influence != Influence::Measurement =>
             {
-                let edge = Edge { role: Some(role.to_string()), influence: Some(influence), basis, ..edge(told) };
+                let edge = Edge { role: Some(role.as_str().into()), influence: Some(influence), basis, ..edge(told) };
                 self.run(told, Some((at, edge)), distance)
             }
             (Payload::EvaluationStarted(_) | Payload::EvaluationCompleted(_), relation) => {
@@ -326,7 +326,7 @@ impl Walk<'_, '_> {
                 Ok(())
             }
             (Payload::DecisionsRecorded(_), Relation::Input { influence, role, basis }) => {
-                let edge = Edge { role: Some(role.to_string()), influence: Some(influence), basis, ..edge(told) };
+                let edge = Edge { role: Some(role.as_str().into()), influence: Some(influence), basis, ..edge(told) };
                 for made in outputs(told) {
                     self.follow(at, made, NodeKind::Dataset, edge.clone(), distance)?;
                 }

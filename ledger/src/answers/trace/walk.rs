@@ -4,7 +4,7 @@
 //! to; a run leads to its inputs. What measures, and code, images and transforms, are shown and not followed. Where
 //! nothing says what something was made from, a node says that. (docs/DESIGN.md)
 
-use std::{collections::VecDeque, rc::Rc};
+use std::{borrow::Cow, collections::VecDeque, rc::Rc};
 
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use lineal_schemas::{
@@ -77,7 +77,7 @@ enum Step {
 #[derive(Debug, Clone)]
 struct Link {
     relation: EdgeKind,
-    role: Option<String>,
+    role: Option<Cow<'static, str>>,
     influence: Option<Influence>,
     serving: Option<(usize, Option<String>)>,
     basis: Basis,
@@ -104,7 +104,7 @@ impl Link {
 }
 
 /// An edge by its ends, its kind, its role and its part of the serving set.
-type Drawn = (usize, usize, EdgeKind, Option<String>, Option<usize>);
+type Drawn = (usize, usize, EdgeKind, Option<Cow<'static, str>>, Option<usize>);
 
 /// Where an artifact's node is, and what its strong digests join.
 type Placed = (usize, Option<Rc<Identity>>);
@@ -194,7 +194,7 @@ impl Walk<'_, '_> {
             any |= ancestry;
             data |= ancestry && matches!(input.role, InputRole::Training | InputRole::Features | InputRole::Corpus);
             let link = Link {
-                role: Some(input.role.to_string()),
+                role: Some(input.role.as_str().into()),
                 influence: Some(input.influence()),
                 basis: input.basis(),
                 ancestry,

@@ -23,7 +23,7 @@ const PAIRS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pairs");
 const FILE: &str = "pairs.redb";
 
 /// Pages that are kept in memory, in bytes. The system keeps the rest of the file as far as it has room.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+const CACHE_BYTES: usize = 128 * 1024 * 1024;
 
 /// The pairs as they are after one batch, as long as somebody reads them.
 type Pairs = ReadOnlyTable<&'static [u8], &'static [u8]>;

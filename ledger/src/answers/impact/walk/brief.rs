@@ -43,7 +43,7 @@ impl Walk<'_, '_> {
         if self.reader.has_ended(&run.brief) {
             let distance = self.distance(at) + 1;
             for input in inputs.iter().filter(|input| input.influence != Influence::Measurement) {
-                let role = Some(input.role.to_string());
+                let role = Some(input.role.as_str().into());
                 let (influence, basis) = (Some(input.influence), input.basis);
                 let edge = Edge { role, influence, basis, ..edge_of(index, EdgeKind::Input) };
                 self.brief_run(index, &run, (at, edge), distance)?;

@@ -135,7 +135,7 @@ impl Walk<'_, '_> {
             for component in &set.components {
                 let share = set.share.as_ref().map(|share| share.as_decimal().as_str().to_owned());
                 let link = Link {
-                    role: Some(component.role.to_string()),
+                    role: Some(component.role.as_str().into()),
                     serving: Some((position, share)),
                     basis,
                     // What a service runs in is shown; what it answers with is followed.
