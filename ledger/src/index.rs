@@ -10,8 +10,8 @@
 //! | `q` number sequence/64 | 64 places of 8 bytes: one more than the index that holds it, the event or its refusal |
 //! | `x` digest | index of the refusal of that event |
 //! | `d` index/64 | 64 places of 16 bytes: the first 8 of the event's digest, the last 8 of its id |
-//! | `a` algorithm digest says index | an event that mentions that artifact: says is 0 where it describes it or gives it another digest, 1 where it used it, 2 where the event is about a service; of a completed run that used it 3 bytes for each use, the places of role, influence and basis among their kind |
-//! | `r` index | a completed run in brief: 8 bytes each of its time and of when it was taken in, 32 of its digest, 1 of how many keys signed it and 32 each, 1 of the job's kind, the run's id, the subject; 2 bytes of how many artifacts it was made from, algorithm and digest of each; of each artifact that it made algorithm and digest, name, address; texts with 2 bytes of length before them |
+//! | `a` algorithm digest says index | an event that mentions that artifact: says is 0 where it describes it or gives it another digest, 1 where it used it, 2 where the event is about a service; of a completed run that used it 3 bytes for each use, the places of role, influence and basis among their kind; of an event that says what it was made from algorithm and digest of each of these |
+//! | `r` index | a completed run in brief: 8 bytes each of its time and of when it was taken in, 32 of its digest, 1 of how many keys signed it and 32 each, 1 of the job's kind, the run's id, the subject; of each artifact that it made algorithm and digest, name, address; texts with 2 bytes of length before them |
 //! | `u` place moment index | 16 bytes of a digest of what was snapshotted then, the place as 16 bytes of a digest of the data set's name and its address |
 //! | `h` dirHash | index of the first event that mentions that tree |
 //! | `v` algorithm digest subject | a service about which an event mentions that artifact: the first and the last moment at which it was seen there |

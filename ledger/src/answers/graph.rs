@@ -37,7 +37,7 @@ mod briefly;
 mod corrections;
 
 pub(super) use ahead::AHEAD;
-pub(super) use briefly::{Found, InBrief, look_up};
+pub(super) use briefly::{InBrief, look_up};
 use corrections::Corrections;
 
 /// Events kept in memory while an answer is made.

@@ -150,7 +150,7 @@ pub(super) fn uses(run: &RunCompleted, artifact: &StrongDigest) -> Vec<u8> {
 }
 
 /// What stands in a value of the key `a`.
-pub(super) fn read_uses(value: &[u8]) -> Vec<InputUse> {
+pub(super) fn read_uses(value: &[u8]) -> impl Iterator<Item = InputUse> {
     let use_of = |places: &[u8]| {
         let [role, influence, basis] = *places.first_chunk()?;
         Some(InputUse {
@@ -159,7 +159,7 @@ pub(super) fn read_uses(value: &[u8]) -> Vec<InputUse> {
             basis: *Basis::ALL.get(usize::from(basis))?,
         })
     };
-    value.chunks(3).filter_map(use_of).collect()
+    value.chunks(3).filter_map(use_of)
 }
 
 /// The place of a word among its kind: another order of these is another format of the index.

@@ -21,12 +21,12 @@ use super::{
 };
 
 /// An event that used an artifact.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Using {
     /// Its index.
     pub index: u64,
-    /// What the artifact was to it, where it is a completed run; nothing where it is no input of one.
-    pub inputs: Vec<InputUse>,
+    /// Where in [`Mentions`] its uses begin, and how many there are.
+    uses: (usize, usize),
 }
 
 /// An event that describes an artifact.
@@ -45,8 +45,24 @@ pub struct Mentions {
     pub describing: Vec<u64>,
     /// Those that used it, in order.
     pub using: Vec<Using>,
+    /// What the artifact was to them, one after another.
+    uses: Vec<InputUse>,
     /// Whether there are also events about services that mention it.
     pub has_services: bool,
+}
+
+impl Mentions {
+    /// What the artifact was to an event that used it, where that is a completed run; nothing where it is no input of one.
+    pub fn inputs_of(&self, using: &Using) -> &[InputUse] {
+        let (begin, count) = using.uses;
+        self.uses.get(begin..begin + count).unwrap_or_default()
+    }
+
+    fn add_using(&mut self, index: u64, value: &[u8]) {
+        let begin = self.uses.len();
+        self.uses.extend(read_uses(value));
+        self.using.push(Using { index, uses: (begin, self.uses.len() - begin) });
+    }
 }
 
 impl Index {
@@ -59,7 +75,9 @@ impl Index {
             match key.get(prefix.len()).copied().and_then(Says::of) {
                 Some(Says::Describes) => found.describing.extend(last_index(key)),
                 Some(Says::Uses) => {
-                    found.using.extend(last_index(key).map(|index| Using { index, inputs: read_uses(value) }));
+                    if let Some(index) = last_index(key) {
+                        found.add_using(index, value);
+                    }
                 }
                 Some(Says::OfService) | None => found.has_services = true,
             }

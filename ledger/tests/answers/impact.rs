@@ -306,3 +306,44 @@ fn the_index_leads_upstream_and_knows_which_subjects_are_corrected() {
     let trace = world.trace(&hash("M"));
     assert!(trace.nodes.iter().any(|node| node.run.as_ref().is_some_and(|run| run.run_id == "2")), "{}", trace.answer);
 }
+
+/// Of what very many runs used, the next thousand runs are looked up on other cores while the walk takes these. What is said
+/// about one of them, or about what it made, long after its thousand must show all the same.
+#[test]
+fn what_is_looked_up_beside_the_walk_says_what_the_events_say() {
+    let mut world = World::deployed();
+    let odd = |made: &str| {
+        format!(
+            r#"{{"runId":"odd","job":{{"namespace":"wine","name":"odd","kind":"train"}},"inputs":[{{"artifact":{{"digest":{{"sha256":"DIGEST(red)"}}}},"role":"training"}}],"outputs":[{{"digest":{{"sha256":"{}"}}}}]}}"#,
+            hash(made)
+        )
+    };
+    let mut corrected = None;
+    for number in 0..2300 {
+        world.train(&format!("many-{number}"), "red", &format!("made-{number}"));
+        if number == 1900 {
+            corrected = Some(world.send_event("trainer", "run.completed", "job/wine/odd", &odd("made wrong")).1);
+        }
+    }
+    world.train("next", "made-2100", "made of that");
+    world.register("model/team/named", "2", "made-2200", "");
+    world.observe("service/wine/other@eu-1/prod", &serving("made-2250"), "");
+    world.flag("made-1500", "quality", "");
+    let data = format!(r#"{{"corrects":"{}","data":{}}}"#, corrected.unwrap(), odd("made instead"));
+    world.send("trainer", "record.corrected", "job/wine/odd", &data);
+
+    let found = impact(&world, "dataset/wine/red");
+    let limits = Limits { told: usize::MAX, ..Limits::default() };
+    let told = impact_within(&world.view(), "dataset/wine/red", world.clock.wall(), limits).unwrap();
+    assert_eq!(forgotten(&found), forgotten(&told));
+    assert_eq!((found.runs, found.live.len()), (2303, 2));
+    let digests: Vec<&str> =
+        found.nodes.iter().flat_map(|node| &node.digests).map(|digest| digest.value.as_str()).collect();
+    for (content, is_there) in [("made instead", true), ("made wrong", false), ("made of that", true)] {
+        assert_eq!(digests.contains(&hash(content).as_str()), is_there, "{content}");
+    }
+    assert!(names(&found).iter().any(|name| name == "model/team/named"));
+    assert!(found.nodes.iter().any(|node| !node.flags.is_empty()));
+    let brief = found.nodes.iter().filter_map(|node| node.run.as_ref()).filter(|run| run.brief).count();
+    assert!(brief > 1700, "{brief}");
+}

@@ -52,7 +52,7 @@ impl Reader<'_> {
     }
 
     /// Reads the events that describe these artifacts and what they were made from, all the way up, as far as the index
-    /// leads: through completed runs, without what corrections change. At most as many as are kept in memory.
+    /// leads: without what corrections change. At most as many as are kept in memory.
     pub(in crate::answers) fn read_ancestry<'a>(
         &mut self,
         begin: impl IntoIterator<Item = &'a Artifact>,
@@ -67,7 +67,9 @@ impl Reader<'_> {
             let some: Vec<_> = some.into_iter().map(|index| (index, stored(view, index, size))).collect();
             read.lock().unwrap_or_else(PoisonError::into_inner).extend(some);
         };
-        // Other cores read what is found while this one looks for more.
+        // Other cores read what is found while this one looks for more, and then reads what none of them has begun with.
+        let waiting: Mutex<Vec<Vec<u64>>> = Mutex::new(Vec::new());
+        let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
         rayon::in_place_scope(|scope| {
             let mut known: HashSet<StrongDigest> = begin.iter().copied().collect();
             let (mut seen, mut open, mut some) = (HashSet::new(), begin, Vec::new());
@@ -83,12 +85,13 @@ impl Reader<'_> {
                         some.push(said.index);
                     }
                     if some.len() >= READ_TOGETHER {
-                        let some = mem::take(&mut some);
-                        scope.spawn(|_scope| read_some(some));
+                        waiting.lock().unwrap_or_else(PoisonError::into_inner).push(mem::take(&mut some));
+                        scope.spawn(|_scope| take().into_iter().for_each(read_some));
                     }
                 }
             }
             read_some(some);
+            std::iter::from_fn(take).for_each(read_some);
             Ok::<(), AnswerError>(())
         })?;
         for (index, stored) in read.into_inner().unwrap_or_else(PoisonError::into_inner) {

@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
+    sync::mpsc,
 };
 
 use foldhash::{HashMap, HashSet, HashSetExt as _};
@@ -23,7 +24,7 @@ use super::MAX_NODES;
 use crate::{
     answers::{
         AnswerError, EventRef, InListing,
-        graph::{AHEAD, Found, Identity, Reader, Told, look_up, strong},
+        graph::{AHEAD, Identity, Reader, Told, look_up, strong},
         resolve::{Target, main_artifact},
         trace::{Edge, EdgeKind, Node, NodeKind, artifact_node, facts},
     },
@@ -100,9 +101,6 @@ impl Limits {
         Self { nodes, told: 0 }
     }
 }
-
-/// Fewer events are not worth to be taken apart from the rest.
-const LEAST_AT_ONCE: usize = 64;
 
 struct Walk<'r, 'v> {
     reader: &'r mut Reader<'v>,
@@ -222,55 +220,63 @@ impl Walk<'_, '_> {
     }
 
     fn artifact(&mut self, at: usize, identity: &Rc<Identity>) -> Result<(), AnswerError> {
-        let mut indices: BTreeMap<u64, Vec<InputUse>> = BTreeMap::new();
-        for digest in &identity.digests {
-            let mentions = self.reader.mentions(digest)?;
-            indices.extend(mentions.describing.iter().map(|index| (*index, Vec::new())));
-            for using in &mentions.using {
-                indices.entry(using.index).or_default().extend(&using.inputs);
-            }
+        let mentions = identity.digests.iter().map(|digest| self.reader.mentions(digest));
+        let mentions = mentions.collect::<Result<Vec<_>, _>>()?;
+        let mut events: Vec<(u64, &[InputUse])> = Vec::new();
+        for mentions in &mentions {
+            events.extend(mentions.describing.iter().map(|index| (*index, [].as_slice())));
+            events.extend(mentions.using.iter().map(|using| (using.index, mentions.inputs_of(using))));
         }
+        events.sort_by_key(|(index, _inputs)| *index);
         for service in self.reader.services_of(identity)? {
             self.walked.services.entry(service).or_default().extend(identity.digests.iter().copied());
         }
-        let indices: Vec<(u64, Vec<InputUse>)> = indices.into_iter().collect();
-        self.walked.reserve(2 * indices.len(), self.limits.nodes);
-        let (mut rest, mut found, mut seen) = (indices.as_slice(), None, BTreeSet::new());
-        while !rest.is_empty() {
-            let (some, later) = rest.split_at(self.at_once().min(rest.len()));
-            match found.take() {
-                Some(found) => self.reader.keep(found)?,
-                None => self.ahead(&indices_of(some))?,
-            }
-            let next = later.get(..AHEAD.min(later.len())).filter(|next| !next.is_empty() && self.is_brief());
-            if let Some(next) = next {
-                found = self.meanwhile(&indices_of(next), |walk| walk.lead_on(at, identity, some, &mut seen))?;
-            } else {
-                self.lead_on(at, identity, some, &mut seen)?;
-            }
-            rest = later;
+        self.walked.reserve(2 * events.len(), self.limits.nodes);
+        let (told, brief) = events.split_at(self.room_to_tell().min(events.len()));
+        let mut seen = BTreeSet::new();
+        for some in told.chunks(AHEAD) {
+            self.ahead(&indices_of(some))?;
+            self.lead_on(at, identity, some, &mut seen)?;
         }
-        Ok(())
+        if brief.len() > AHEAD {
+            return self.lead_on_beside(at, identity, brief, &mut seen);
+        }
+        self.ahead(&indices_of(brief))?;
+        self.lead_on(at, identity, brief, &mut seen)
     }
 
-    /// How many events that mention one artifact are taken at a time: no more are told than there is room for.
-    fn at_once(&self) -> usize {
-        let room = self.limits.told.saturating_sub(self.walked.nodes.len());
-        if room == 0 { AHEAD } else { room.div_ceil(2).clamp(LEAST_AT_ONCE, AHEAD) }
+    /// How many events that mention one artifact are told, as far as each leads to a run and to something that it made.
+    fn room_to_tell(&self) -> usize {
+        self.limits.told.saturating_sub(self.walked.nodes.len()).div_ceil(2)
     }
 
-    /// Looks up the next runs on other cores while the walk goes on.
-    fn meanwhile(
+    /// As [`Self::lead_on`], of very many: while the walk takes some, the next ones are looked up on other cores.
+    fn lead_on_beside(
         &mut self,
-        next: &[u64],
-        go_on: impl FnOnce(&mut Self) -> Result<(), AnswerError>,
-    ) -> Result<Option<Found>, AnswerError> {
-        let (view, size, mut found) = (self.reader.view(), self.reader.moment().size, None);
+        at: usize,
+        identity: &Identity,
+        events: &[(u64, &[InputUse])],
+        seen: &mut BTreeSet<u64>,
+    ) -> Result<(), AnswerError> {
+        let (view, size) = (self.reader.view(), self.reader.moment().size);
         rayon::in_place_scope(|scope| {
-            scope.spawn(|_scope| found = Some(look_up(view, size, next)));
-            go_on(self)
-        })?;
-        Ok(found)
+            let look_up_beside = |some| {
+                let (indices, (sender, receiver)) = (indices_of(some), mpsc::channel());
+                scope.spawn(move |_scope| drop(sender.send(look_up(view, size, &indices))));
+                receiver
+            };
+            let mut next = events.chunks(AHEAD).map(look_up_beside);
+            let mut beside = next.next();
+            for some in events.chunks(AHEAD) {
+                if let Some(Ok(found)) = beside.map(|receiver| receiver.recv()) {
+                    self.reader.keep(found)?;
+                }
+                beside = next.next();
+                self.ahead(&indices_of(some))?;
+                self.lead_on(at, identity, some, seen)?;
+            }
+            Ok(())
+        })
     }
 
     /// What these events that mention the artifact at a node lead to.
@@ -278,7 +284,7 @@ impl Walk<'_, '_> {
         &mut self,
         at: usize,
         identity: &Identity,
-        some: &[(u64, Vec<InputUse>)],
+        some: &[(u64, &[InputUse])],
         seen: &mut BTreeSet<u64>,
     ) -> Result<(), AnswerError> {
         for (index, inputs) in some {
@@ -460,7 +466,7 @@ impl Walk<'_, '_> {
     }
 }
 
-fn indices_of(some: &[(u64, Vec<InputUse>)]) -> Vec<u64> {
+fn indices_of(some: &[(u64, &[InputUse])]) -> Vec<u64> {
     some.iter().map(|(index, _inputs)| *index).collect()
 }
 
