@@ -13,8 +13,8 @@ use foldhash::{HashSet, HashSetExt as _};
 use lineal_schemas::{strong::StrongDigest, vocabulary::artifact::Artifact};
 use rayon::prelude::*;
 
-use super::{MAX_CACHED, Reader, stored};
-use crate::{answers::AnswerError, index::Mentions};
+use super::{MAX_CACHED, Reader, Stored, stored};
+use crate::{answers::AnswerError, index::Mentions, ledger::View};
 
 /// How many events, or artifacts, a walk reads ahead at a time.
 pub(in crate::answers) const AHEAD: usize = 1024;
@@ -57,46 +57,48 @@ impl Reader<'_> {
         &mut self,
         begin: impl IntoIterator<Item = &'a Artifact>,
     ) -> Result<(), AnswerError> {
-        let begin: Vec<StrongDigest> = begin.into_iter().flat_map(StrongDigest::all_of).collect();
-        let (view, size) = (self.view, self.moment.size);
         if self.told.len() + MOST_AT_ONCE > MAX_CACHED {
             self.told.clear();
         }
-        let read = Mutex::new(Vec::new());
-        let read_some = |some: Vec<u64>| {
-            let some: Vec<_> = some.into_iter().map(|index| (index, stored(view, index, size))).collect();
-            read.lock().unwrap_or_else(PoisonError::into_inner).extend(some);
-        };
-        // Other cores read what is found while this one looks for more, and then reads what none of them has begun with.
-        let waiting: Mutex<Vec<Vec<u64>>> = Mutex::new(Vec::new());
-        let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let beside = Beside::new(self.view, self.moment.size);
         rayon::in_place_scope(|scope| {
-            let mut known: HashSet<StrongDigest> = begin.iter().copied().collect();
-            let (mut seen, mut open, mut some) = (HashSet::new(), begin, Vec::new());
-            while let Some(digest) = open.pop() {
-                let lineage = view.index.lineage(&digest)?;
-                self.describing.insert(digest, lineage.iter().map(|said| said.index).collect());
-                for said in lineage.into_iter().filter(|said| said.index < size) {
-                    if seen.len() >= MOST_AT_ONCE || !seen.insert(said.index) {
-                        continue;
-                    }
-                    open.extend(said.made_from.into_iter().filter(|digest| known.insert(*digest)));
-                    if !self.told.contains_key(&said.index) {
-                        some.push(said.index);
-                    }
-                    if some.len() >= READ_TOGETHER {
-                        waiting.lock().unwrap_or_else(PoisonError::into_inner).push(mem::take(&mut some));
-                        scope.spawn(|_scope| take().into_iter().for_each(read_some));
-                    }
+            let mut some = Vec::new();
+            self.look_upstream(begin.into_iter().flat_map(StrongDigest::all_of).collect(), &mut |index| {
+                some.push(index);
+                if some.len() >= READ_TOGETHER {
+                    beside.put(mem::take(&mut some));
+                    scope.spawn(|_scope| {
+                        beside.read_some();
+                    });
                 }
-            }
-            read_some(some);
-            std::iter::from_fn(take).for_each(read_some);
+            })?;
+            beside.put(some);
+            while beside.read_some() {}
             Ok::<(), AnswerError>(())
         })?;
-        for (index, stored) in read.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        for (index, stored) in beside.into_read() {
             let told = self.tell(index, stored?)?.map(Rc::new);
             self.told.insert(index, told);
+        }
+        Ok(())
+    }
+
+    /// Finds the events that describe these artifacts and what they were made from, each once, where they are not at hand.
+    fn look_upstream(&mut self, begin: Vec<StrongDigest>, find: &mut dyn FnMut(u64)) -> Result<(), AnswerError> {
+        let mut known: HashSet<StrongDigest> = begin.iter().copied().collect();
+        let (mut seen, mut open) = (HashSet::new(), begin);
+        while let Some(digest) = open.pop() {
+            let lineage = self.view.index.lineage(&digest)?;
+            self.describing.insert(digest, lineage.iter().map(|said| said.index).collect());
+            for said in lineage.into_iter().filter(|said| said.index < self.moment.size) {
+                if seen.len() >= MOST_AT_ONCE || !seen.insert(said.index) {
+                    continue;
+                }
+                open.extend(said.made_from.into_iter().filter(|digest| known.insert(*digest)));
+                if !self.told.contains_key(&said.index) {
+                    find(said.index);
+                }
+            }
         }
         Ok(())
     }
@@ -149,5 +151,36 @@ impl Reader<'_> {
             self.mentions.insert(digest, mentions);
         }
         Ok(all)
+    }
+}
+
+/// Events that are read on other cores while more are looked for; what none of them has begun with is left to who looks.
+struct Beside<'v> {
+    view: &'v View,
+    size: u64,
+    waiting: Mutex<Vec<Vec<u64>>>,
+    read: Mutex<Vec<(u64, Result<Stored, AnswerError>)>>,
+}
+
+impl<'v> Beside<'v> {
+    const fn new(view: &'v View, size: u64) -> Self {
+        Self { view, size, waiting: Mutex::new(Vec::new()), read: Mutex::new(Vec::new()) }
+    }
+
+    fn put(&self, some: Vec<u64>) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(some);
+    }
+
+    /// Reads some that wait; false where none do.
+    fn read_some(&self) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Some(some) = waiting else { return false };
+        let read: Vec<_> = some.into_iter().map(|index| (index, stored(self.view, index, self.size))).collect();
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
+        true
+    }
+
+    fn into_read(self) -> Vec<(u64, Result<Stored, AnswerError>)> {
+        self.read.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
