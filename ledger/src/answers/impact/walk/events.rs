@@ -2,7 +2,7 @@
 //!
 //! Promises the same graph whatever was looked up before: what was not is read when the walk comes to it.
 
-use std::{collections::BTreeSet, rc::Rc, sync::mpsc};
+use std::{collections::BTreeSet, rc::Rc};
 
 use super::{Identity, Walk, outputs};
 use crate::{
@@ -83,24 +83,20 @@ impl Walk<'_, '_> {
         seen: &mut BTreeSet<u64>,
     ) -> Result<(), AnswerError> {
         let (view, size) = (self.reader.view(), self.reader.moment().size);
-        rayon::in_place_scope(|scope| {
-            let look_up_beside = |some| {
-                let (indices, (sender, receiver)) = (indices_of(some), mpsc::channel());
-                scope.spawn(move |_scope| drop(sender.send(look_up(view, size, &indices))));
-                receiver
-            };
-            let mut next = events.chunks(AHEAD).map(look_up_beside);
-            let mut beside = next.next();
-            for some in events.chunks(AHEAD) {
-                if let Some(Ok(found)) = beside.map(|receiver| receiver.recv()) {
-                    self.reader.keep(found)?;
+        let mut found = None;
+        let mut chunks = events.chunks(AHEAD).peekable();
+        while let Some(some) = chunks.next() {
+            self.reader.keep(found.take().unwrap_or_default())?;
+            let next = chunks.peek().map(|next| indices_of(next));
+            rayon::in_place_scope(|scope| {
+                if let Some(next) = &next {
+                    scope.spawn(|_scope| found = Some(look_up(view, size, next)));
                 }
-                beside = next.next();
                 self.ahead(&indices_of(some))?;
-                self.lead_on(at, identity, some, seen)?;
-            }
-            Ok(())
-        })
+                self.lead_on(at, identity, some, seen)
+            })?;
+        }
+        Ok(())
     }
 
     /// What these events that mention the artifact at a node lead to.
