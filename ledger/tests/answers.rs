@@ -18,6 +18,8 @@ use lineal_schemas::{digest::EventDigest, timestamp::Timestamp};
 
 #[path = "answers/admitted.rs"]
 mod admitted;
+#[path = "answers/counted.rs"]
+mod counted;
 #[path = "answers/diff.rs"]
 mod diff;
 #[path = "answers/evals.rs"]
@@ -60,6 +62,8 @@ mod rollback;
 mod running;
 #[path = "answers/schemas.rs"]
 mod schemas;
+#[path = "answers/walk_costs.rs"]
+mod walk_costs;
 #[path = "answers/world.rs"]
 mod world;
 
