@@ -6,6 +6,8 @@
 //! - a receipt asked for again is the same bytes,
 //! - `lineal-verify log` says verified, and the newest checkpoint that anybody holds is part of the history.
 //!
+//! The first kill may come before anything is acknowledged; the test once took that for a failure.
+//!
 //! Six rounds by default. `LINEAL_KILL_ROUNDS=100` for more, `LINEAL_SEED=N` for the same random choices again (the
 //! moments of threads and disks stay their own). Every run prints its seed.
 #![cfg(test)]
@@ -51,6 +53,7 @@ fn no_acknowledged_event_is_lost_or_doubled_by_sigkill() {
         check(&home, process.http(), &mut clients);
         println!("round {round}: {held} receipts hold");
     }
+    assert!(clients.iter().any(|client| !client.held.is_empty()), "something was acknowledged");
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no `main` that could read its configuration")]
@@ -101,10 +104,14 @@ fn check(home: &LedgerHome, http: &Http, clients: &mut [Client]) {
         client.check(&record, &indices, &trust, http);
     }
     let newest = clients.iter().filter_map(|client| client.held.last()).max_by_key(|held| held.receipt.index());
-    let checkpoint = home.folder().join("checkpoint.txt");
-    let newest = newest.expect("something was acknowledged").receipt.checkpoint();
-    std::fs::write(&checkpoint, newest.to_string()).unwrap();
-    home.verify(&["--checkpoint".as_ref(), checkpoint.as_os_str()]).succeeded();
+    // A kill can come before the first acknowledgement of all.
+    let checkpoint = newest.map(|newest| {
+        let checkpoint = home.folder().join("checkpoint.txt");
+        std::fs::write(&checkpoint, newest.receipt.checkpoint().to_string()).unwrap();
+        checkpoint
+    });
+    let arguments = checkpoint.iter().flat_map(|checkpoint| ["--checkpoint".as_ref(), checkpoint.as_os_str()]);
+    home.verify(&arguments.collect::<Vec<_>>()).succeeded();
 }
 
 /// An acknowledged event.
