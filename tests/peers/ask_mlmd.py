@@ -104,15 +104,23 @@ def subgraph(store, artifact, onwards):
 
 
 def main():
-    history_path, store_path, numbers_path = sys.argv[1:]
-    history = History(history_path)
+    history_path, store_path, numbers_path = sys.argv[1:4]
     store = connect(store_path)
-    begin = time.perf_counter()
-    ids = load(store, history)
-    os.sync()
-    numbers = {"runs": len(history.runs), "loadSeconds": time.perf_counter() - begin}
-    numbers["bytes"] = os.path.getsize(store_path)
-    deep, hot = [ids[model] for model in history.deep], ids[history.hot]
+    # It is asked by another process than the one that loaded it, as Lineal is.
+    if sys.argv[4:] == ["load"]:
+        history = History(history_path)
+        begin = time.perf_counter()
+        ids = load(store, history)
+        os.sync()
+        numbers = {"runs": len(history.runs), "loadSeconds": time.perf_counter() - begin}
+        numbers["bytes"] = os.path.getsize(store_path)
+        numbers["deep"], numbers["hot"] = [ids[model] for model in history.deep], ids[history.hot]
+        with open(numbers_path, "w", encoding="ascii") as file:
+            json.dump(numbers, file)
+        return
+    with open(numbers_path, encoding="ascii") as file:
+        numbers = json.load(file)
+    deep, hot = numbers.pop("deep"), numbers.pop("hot")
 
     def one_hop(artifact, onwards):
         found, edges = one_step(store, [artifact], onwards)

@@ -28,6 +28,7 @@ for count in "$runs" "$mlflow_runs"; do
 done
 rm -f "$work"/*.sqlite
 "$work/mlflow/bin/python" "$here/ask_mlflow.py" "$work/history-$mlflow_runs.csv" "$work/mlflow.sqlite" "$work/mlflow.json"
+"$work/mlmd/bin/python" "$here/ask_mlmd.py" "$work/history-$runs.csv" "$work/mlmd.sqlite" "$work/mlmd.json" load
 "$work/mlmd/bin/python" "$here/ask_mlmd.py" "$work/history-$runs.csv" "$work/mlmd.sqlite" "$work/mlmd.json"
 cargo bench -p lineal-tests --bench answers -- --runs "$runs" --json "$work/lineal.json"
 python3 "$here/table.py" "$work"
