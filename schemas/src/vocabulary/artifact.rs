@@ -429,3 +429,32 @@ impl Says for ArtifactDestroyed {
         mentions.add(Relation::Subject, [&self.artifact]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Digests were a map, which kept names apart and in order by itself. They are a sorted list now, so that both is ours.
+    #[test]
+    fn digests_are_sorted_whatever_their_order_and_no_name_stands_twice() {
+        let (one, other, commit) = ("a0".repeat(32), "b1".repeat(32), "c2".repeat(20));
+        let read = |text: &str| serde_json::from_str::<DigestSet>(text);
+        let digests = read(&format!(r#"{{"sha256":"{one}","gitCommit":"{commit}","dirHash":"{other}"}}"#)).unwrap();
+        let sorted = format!(r#"{{"dirHash":"{other}","gitCommit":"{commit}","sha256":"{one}"}}"#);
+        assert_eq!(serde_json::to_string(&digests).unwrap(), sorted);
+        assert_eq!(digests, read(&sorted).unwrap());
+        assert_eq!((digests.get("sha256"), digests.get("md5")), (Some(one.as_str()), None));
+        let strong: Vec<_> = digests.strong().collect();
+        let of = |algorithm, hex| StrongDigest::of(algorithm, hex).unwrap();
+        assert_eq!(strong, [of("dirHash", &other), of("sha256", &one)]);
+        for refused in [
+            format!(r#"{{"sha256":"{one}","sha256":"{one}"}}"#),
+            format!(r#"{{"sha256":"{one}","gitCommit":"{commit}","sha256":"{other}"}}"#),
+            format!(r#"{{"sha256":"{}"}}"#, one.to_uppercase()),
+            format!(r#"{{"dirHash":"{commit}"}}"#),
+            "{}".to_owned(),
+        ] {
+            assert!(read(&refused).is_err(), "{refused}");
+        }
+    }
+}

@@ -14,7 +14,7 @@ use lineal_schemas::{strong::StrongDigest, vocabulary::artifact::Artifact};
 use rayon::prelude::*;
 
 use super::{MAX_CACHED, Reader, Stored, stored};
-use crate::{answers::AnswerError, index::Mentions, ledger::View};
+use crate::{answers::AnswerError, ledger::View};
 
 /// How many events, or artifacts, a walk reads ahead at a time.
 pub(in crate::answers) const AHEAD: usize = 1024;
@@ -128,29 +128,19 @@ impl Reader<'_> {
         &mut self,
         digests: impl Iterator<Item = StrongDigest>,
     ) -> Result<(), AnswerError> {
-        let found = self.looked_up(digests)?;
-        let describing: Vec<u64> = found.iter().flat_map(|mentions| mentions.describing.iter().copied()).collect();
-        self.read_ahead(&describing)
-    }
-
-    /// Where these artifacts are mentioned, of those that were not at hand.
-    pub(super) fn looked_up(
-        &mut self,
-        digests: impl Iterator<Item = StrongDigest>,
-    ) -> Result<Vec<Rc<Mentions>>, AnswerError> {
         let missing: Vec<StrongDigest> = digests.filter(|digest| !self.mentions.contains_key(digest)).collect();
         if missing.len() < WORTH_IT {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let index = &self.view.index;
         let found: Vec<_> = missing.into_par_iter().map(|digest| (index.mentions(&digest), digest)).collect();
         let mut all = Vec::with_capacity(found.len());
         for (mentions, digest) in found {
-            let mentions = Rc::new(mentions?);
-            all.push(mentions.clone());
-            self.mentions.insert(digest, mentions);
+            let mentions = mentions?;
+            all.extend_from_slice(&mentions.describing);
+            self.mentions.insert(digest, Rc::new(mentions));
         }
-        Ok(all)
+        self.read_ahead(&all)
     }
 }
 
